@@ -1,0 +1,90 @@
+"""One annotated face, clip or utterance, described without touching a pixel."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+Box = tuple[float, float, float, float]
+"""``x1, y1, x2, y2`` in pixels of the source picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A picture that is a file of its own."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class ZipMember:
+    """A picture inside a zip archive."""
+
+    archive: Path
+    member: str
+
+
+@dataclass(frozen=True, slots=True)
+class CsvRow:
+    """A picture written as numbers in a row of a CSV file; ``offset`` is the row's first byte."""
+
+    path: Path
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A picture drawn on demand: ``"module:name"`` of a function of ``(index, seed)``."""
+
+    renderer: str
+    index: int
+    seed: int
+
+
+Source = File | ZipMember | CsvRow | Rendered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Targets:
+    """What is known of a sample; whatever is unknown is ``None``.
+
+    Attributes:
+        label: canonical name of the single label.
+        votes: (canonical label, count) for each answer that annotators could give.
+        landmarks: 68 ``(x, y)`` points in pixels of the source picture.
+        intensity: strength of the expression in [0, 1].
+        valence: pleasantness in [-1, 1].
+        arousal: activation in [-1, 1].
+    """
+
+    label: str | None = None
+    votes: tuple[tuple[str, float], ...] | None = None
+    landmarks: tuple[tuple[float, float], ...] | None = None
+    intensity: float | None = None
+    valence: float | None = None
+    arousal: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One annotated face.
+
+    Attributes:
+        key: unique and stable name within the dataset; the same on every machine.
+        source: where its pixels are.
+        split: the dataset's own split: ``train``, ``valid`` or ``test``.
+        folds: official folds in which the sample is held back, if the dataset has folds.
+        subject: person, where the dataset tells.
+        box: the face in the source picture; ``None`` if the picture is a face crop already.
+        aligned: whether the picture is a crop aligned by the dataset's authors.
+        pixel_hash: digest of the decoded pixels, where the layout brings one.
+        targets: the annotation.
+    """
+
+    key: str
+    source: Source
+    split: str
+    folds: tuple[int, ...] = ()
+    subject: str | None = None
+    box: Box | None = None
+    aligned: bool = False
+    pixel_hash: str | None = None
+    targets: Targets = field(default_factory=Targets)
