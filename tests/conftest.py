@@ -1,0 +1,181 @@
+"""What every test may ask for, and the limits that all of them run under."""
+
+import importlib.util
+import ipaddress
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import hypothesis  # noqa: E402
+import jaxtyping  # noqa: E402
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+
+GOLDEN = Path(__file__).parent / "golden"
+GOLDEN_MAX_BYTES = 50_000
+TORCH_PACKAGES = ("torch", "torchvision", "timm", "lightning", "torchmetrics", "tensorboard")
+
+jaxtyping.install_import_hook(["mien.models", "mien.losses"], "beartype.beartype")
+hypothesis.settings.register_profile("mien", deadline=None, derandomize=True, max_examples=25, database=None)
+hypothesis.settings.load_profile("mien")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--golden", action="store_true", help="write the golden files anew instead of comparing")
+
+
+# Limits
+
+
+def _is_local(address: Any) -> bool:
+    if not isinstance(address, tuple):  # a Unix socket
+        return True
+    host = address[0]
+    if host in ("", "localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@pytest.fixture(scope="session", autouse=True)
+def offline() -> Iterator[None]:
+    """Refuse every connection that would leave this machine."""
+
+    def guarded(connect: Callable[[socket.socket, Any], Any]) -> Callable[[socket.socket, Any], Any]:
+        def connect_locally(self: socket.socket, address: Any) -> Any:
+            if not _is_local(address):
+                raise AssertionError(f"a test tried to reach {address!r}; tests run offline")
+            return connect(self, address)
+
+        return connect_locally
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", guarded(socket.socket.connect))
+        patch.setattr(socket.socket, "connect_ex", guarded(socket.socket.connect_ex))
+        yield
+
+
+@pytest.fixture(scope="session")
+def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder for the whole process, so that a graph is compiled once."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def cache(request: pytest.FixtureRequest, session_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Point ``MIEN_CACHE`` away from the user's own cache, except where real data are read: what was prepared stays."""
+    if "mien_data" not in request.fixturenames:
+        monkeypatch.setenv("MIEN_CACHE", str(session_cache))
+
+
+# Things to ask for
+
+
+@pytest.fixture(scope="session")
+def mien_data() -> Path:
+    """The folder of real data sets; the test is skipped where ``MIEN_DATA`` does not name one."""
+    folder = os.environ.get("MIEN_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("MIEN_DATA does not name a folder with real data")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def portrait() -> Path:
+    """A public-domain photo of one face, 512 x 600 pixels, that every installation has."""
+    spec = importlib.util.find_spec("matplotlib")
+    assert spec is not None and spec.origin is not None  # noqa: PT018
+    return Path(spec.origin).parent / "mpl-data" / "sample_data" / "grace_hopper.jpg"
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Random numbers, the same in every run."""
+    return np.random.default_rng(20)
+
+
+@pytest.fixture(scope="session")
+def without_torch() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run Python code in a fresh process that refuses to import torch and all that stands on it.
+
+    ``without_torch(code, *arguments)``; a failing process fails the test with its output.
+    """
+    blocker = (
+        "import sys\n"
+        "class _Refuse:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name.partition('.')[0] in {TORCH_PACKAGES}:\n"
+        "            raise ModuleNotFoundError(f'{name} is blocked in this process', name=name)\n"
+        "sys.meta_path.insert(0, _Refuse())\n"
+    )
+
+    def run(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-c", blocker + code, *arguments], capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == 0, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    return run
+
+
+Golden = Callable[..., None]
+
+
+def _plain(value: Any) -> Any:
+    """Lists, numbers and strings; seven digits of every float."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if hasattr(value, "detach"):
+        value = value.detach().cpu().double().numpy()
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return float(f"{value:.7g}") if isinstance(value, float) else value
+
+
+def _assert_same(found: Any, kept: Any, where: str, rtol: float, atol: float) -> None:
+    if isinstance(kept, dict):
+        assert isinstance(found, dict), f"{where}: a table was expected"
+        assert sorted(found) == sorted(kept), f"{where}: other names than in the golden file"
+        for key in kept:
+            _assert_same(found[key], kept[key], f"{where}.{key}", rtol, atol)
+    elif isinstance(kept, int | float | list) and np.asarray(kept).dtype.kind in "if":
+        np.testing.assert_allclose(np.asarray(found), np.asarray(kept), rtol=rtol, atol=atol, err_msg=where)
+    else:
+        assert found == kept, where
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Golden:
+    """``golden(name, values, rtol=1e-4, atol=1e-5)``: compare with ``tests/golden/<name>.json``.
+
+    ``values`` is a table of arrays, numbers and strings. ``make golden`` writes the files anew; CHANGELOG.md says why.
+    """
+
+    def compare(name: str, values: Mapping[str, Any], *, rtol: float = 1e-4, atol: float = 1e-5) -> None:
+        path = GOLDEN / f"{name}.json"
+        found = _plain(values)
+        if request.config.getoption("--golden"):
+            rows = ",\n".join(f"{json.dumps(key)}: {json.dumps(found[key])}" for key in sorted(found))
+            assert len(rows) < GOLDEN_MAX_BYTES, f"{path.name} would be larger than {GOLDEN_MAX_BYTES} bytes"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("{\n" + rows + "\n}\n")
+            return
+        assert path.is_file(), f"there is no {path.name} yet; run `make golden` and say why in CHANGELOG.md"
+        _assert_same(found, json.loads(path.read_text()), name, rtol, atol)
+
+    return compare
