@@ -76,6 +76,7 @@ class Sample:
         box: the face in the source picture; ``None`` if the picture is a face crop already.
         aligned: whether the picture is a crop aligned by the dataset's authors.
         pixel_hash: digest of the decoded pixels, where the layout brings one.
+        also_in: other splits in which the same pixels stand, where the layout tells.
         targets: the annotation.
     """
 
@@ -87,4 +88,5 @@ class Sample:
     box: Box | None = None
     aligned: bool = False
     pixel_hash: str | None = None
+    also_in: tuple[str, ...] = ()
     targets: Targets = field(default_factory=Targets)

@@ -1,0 +1,1 @@
+"""Datasets: readers, splits, sampling, drawn faces, and their verification."""

@@ -1,0 +1,120 @@
+"""One dataset = one file = ``read(root) -> list[Sample]``; this table names them all.
+
+A reader returns everything it finds, all splits and folds, decodes no pixel and raises a
+:class:`~mien.schema.errors.DatasetError` that names the file and the line.
+"""
+
+import os
+import warnings
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from mien.schema.errors import DatasetError
+from mien.schema.sample import Sample
+from mien.schema.tables import resolve, unknown_name
+
+
+class DatasetWarning(UserWarning):
+    """A dataset that can be used but is not what its authors published, e.g. in the number of its samples."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReaderEntry:
+    """One line of the table of readers.
+
+    Attributes:
+        read: ``"module:function"`` of ``(root: Path) -> list[Sample]``.
+        title: name of the dataset as its authors write it.
+        labels: id of its label set; ``None`` if the classes come from the data.
+        folder: folder under ``$MIEN_DATA``; ``None`` if it has no usual place.
+        needs_root: whether it lies on the disk at all.
+        expected: published number of samples by split; several where distributions differ.
+        licence: what one may do with it, in a phrase.
+        page: file name of its page in ``docs/datasets``.
+    """
+
+    read: str
+    title: str
+    labels: str | None
+    folder: str | None
+    needs_root: bool = True
+    expected: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    licence: str
+    page: str
+
+
+READERS: Mapping[str, ReaderEntry] = MappingProxyType(
+    {
+        "ferplus": ReaderEntry(
+            read="mien.data.readers.ferplus:read",
+            title="FERPlus",
+            labels="ferplus",
+            folder="fer2013",
+            expected={"train": (28558,), "valid": (3579,), "test": (3573,)},
+            licence="votes: MIT; pictures (FER2013): gathered for research, rights not cleared",
+            page="ferplus.md",
+        ),
+    }
+)
+
+
+def entry(name: str) -> ReaderEntry:
+    """The table's line for a dataset.
+
+    Raises:
+        DatasetError: if there is no such reader; the message lists the nearest names.
+    """
+    if name not in READERS:
+        raise DatasetError(unknown_name(name, READERS, "dataset"))
+    return READERS[name]
+
+
+def find_root(name: str, root: Path | None) -> Path:
+    """The folder of a dataset: ``root``, else ``$MIEN_DATA/<folder>``.
+
+    Raises:
+        DatasetError: if neither is given or the folder does not exist.
+    """
+    folder, base = entry(name).folder, os.environ.get("MIEN_DATA")
+    if root is None and folder is not None and base:
+        root = Path(base) / folder
+    if root is None:
+        variable = f", or set MIEN_DATA to a folder that has {folder}/" if folder else ""
+        raise DatasetError(f"Where is {name!r}? Give its root with --data{variable}.")
+    if not root.is_dir():
+        given = f"$MIEN_DATA/{folder}" if base and root == Path(base) / str(folder) else "--data"
+        raise DatasetError(f"{root} ({given}) is not a folder; give the root of {entry(name).title} with --data.")
+    return root
+
+
+def read_dataset(name: str, root: Path | None = None) -> list[Sample]:
+    """Every annotated sample of a dataset.
+
+    Args:
+        name: a name in ``READERS``.
+        root: folder of the dataset; ``None`` takes ``$MIEN_DATA/<folder>``.
+
+    Raises:
+        DatasetError: if the dataset is not there, is damaged, or has two samples of one name.
+    """
+    reader = entry(name)
+    samples: list[Sample] = resolve(reader.read)(find_root(name, root) if reader.needs_root else root)
+    repeated = [key for key, n in Counter(s.key for s in samples).items() if n > 1]
+    if repeated:
+        raise DatasetError(f"{len(repeated)} names occur twice in {reader.title}, e.g. {repeated[0]!r}.")
+    for surprise in unexpected_counts(reader, samples):
+        warnings.warn(f"{reader.title}: {surprise}", DatasetWarning, stacklevel=2)
+    return samples
+
+
+def unexpected_counts(reader: ReaderEntry, samples: list[Sample]) -> list[str]:
+    """One sentence for each split whose size is not the published one; absent splits are not mentioned."""
+    found = Counter(s.split for s in samples)
+    return [
+        f"{found[split]} samples in {split!r}, published: {' or '.join(map(str, allowed))}"
+        for split, allowed in reader.expected.items()
+        if split in found and found[split] not in allowed
+    ]

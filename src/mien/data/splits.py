@@ -1,0 +1,279 @@
+"""From all that a reader found to what a run trains on, selects by and reports on.
+
+Every ambiguity of a protocol (what votes mean, which classes count, what is held back) is a field of
+:class:`DataConfig`; the readers decide none of it.
+"""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.data.readers import READERS
+from mien.data.rules import RULES, LabelRule, distribution_of
+from mien.schema.errors import ConfigError, DatasetError
+from mien.schema.labels import LABEL_SETS, LabelSet
+from mien.schema.sample import File, Sample
+
+MIN_HALVED = 100
+"""Validation parts smaller than this are not halved: both halves would be too small to mean anything."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataConfig:
+    """Which samples a run uses and how their annotation becomes a label.
+
+    Attributes:
+        reader: name in ``READERS``.
+        label_set: id in ``LABEL_SETS``; ``None`` takes the reader's own, or the classes found in the samples.
+        labels: classes to keep, in the label set's order; ``None`` keeps all.
+        train_rule: what votes mean in training.
+        valid_rule: what votes mean in validation and test.
+        train_splits: splits of the dataset that are trained on.
+        valid_splits: splits that are validated on.
+        test_splits: splits that are tested on.
+        valid_ratio: share of training that is held back, stratified, where no sample stands in ``valid_splits``.
+        halve_valid: select on half of the validation part and report on the other; else both are the whole.
+        fold: official fold to hold back as validation, for datasets with folds.
+        drop_duplicates: drop from training repeated pixels and pixels that stand in another split too.
+        limit: keep at most this many samples in each part, chosen by the hash of their keys.
+    """
+
+    reader: str
+    label_set: str | None = None
+    labels: tuple[str, ...] | None = None
+    train_rule: LabelRule = "majority"
+    valid_rule: LabelRule = "majority"
+    train_splits: tuple[str, ...] = ("train",)
+    valid_splits: tuple[str, ...] = ("valid",)
+    test_splits: tuple[str, ...] = ("test",)
+    valid_ratio: float = 0.2
+    halve_valid: bool = True
+    fold: int | None = None
+    drop_duplicates: bool = True
+    limit: int | None = None
+
+    def __post_init__(self) -> None:
+        for rule in (self.train_rule, self.valid_rule):
+            if rule not in RULES:
+                raise ConfigError(f"There is no label rule {rule!r}; allowed: {', '.join(RULES)}.")
+        if not 0 <= self.valid_ratio < 1:
+            raise ConfigError(f"valid_ratio is at least 0 and below 1; given: {self.valid_ratio}")
+        if self.limit is not None and self.limit < 1:
+            raise ConfigError(f"limit is at least 1; given: {self.limit}")
+        if self.label_set is not None and self.label_set not in LABEL_SETS:
+            raise ConfigError(f"There is no label set {self.label_set!r}; allowed: {', '.join(LABEL_SETS)}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labelled:
+    """A sample and what is to be learnt of it.
+
+    Attributes:
+        sample: where its pixels are and the whole annotation.
+        index: class index.
+        distribution: ``float32 [C]``, summing to 1; one-hot unless the rule is ``votes``.
+    """
+
+    sample: Sample
+    index: int
+    distribution: NDArray[np.float32] = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Splits:
+    """The parts of one run.
+
+    Attributes:
+        labels: the classes, in order.
+        train: learnt from.
+        select: half A of validation: chooses the epoch, temperature and thresholds.
+        report: half B of validation: every reported figure.
+        test: the dataset's test part, empty where it has none.
+        halved: whether ``select`` and ``report`` are different halves.
+        dropped: how many samples were left out, by ``"<part>: <reason>"``.
+    """
+
+    labels: LabelSet
+    train: tuple[Labelled, ...]
+    select: tuple[Labelled, ...]
+    report: tuple[Labelled, ...]
+    test: tuple[Labelled, ...] = ()
+    halved: bool = True
+    dropped: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def valid(self) -> tuple[Labelled, ...]:
+        """The whole validation part."""
+        return (*self.select, *self.report) if self.halved else self.select
+
+
+def make_splits(samples: Sequence[Sample], config: DataConfig) -> Splits:
+    """Divide, label and clean the samples of one dataset.
+
+    Args:
+        samples: all that the reader found.
+        config: the protocol.
+
+    Raises:
+        DatasetError: if nothing is left to train on, or a label is not in the label set.
+        ConfigError: if the classes to keep are not labels of the set.
+    """
+    labels, dropped = label_set_of(samples, config), Counter[str]()
+    parts = _divide(samples, config)
+    rules = {"train": config.train_rule, "valid": config.valid_rule, "test": config.valid_rule}
+    kept = {part: _label(parts[part], labels, rules[part], part, dropped) for part in parts}
+    if config.drop_duplicates:
+        kept["train"] = _without_duplicates(kept["train"], parts, dropped)
+    if not kept["train"] and not kept["valid"] and not kept["test"]:
+        raise DatasetError(
+            f"No usable sample for {', '.join(labels.names)} in {len(samples)} samples of {config.reader!r}; "
+            f"left out: {dict(dropped) or 'none, the splits are empty'}."
+        )
+    halves = _halve(kept["valid"], parts["valid"], config)
+    limited = {name: _limit(part, config.limit) for name, part in {**kept, **halves}.items()}
+    return Splits(
+        labels=labels,
+        train=limited["train"],
+        select=limited["select"],
+        report=limited["report"],
+        test=limited["test"],
+        halved=halves["select"] is not halves["report"],
+        dropped=dict(dropped),
+    )
+
+
+def label_set_of(samples: Iterable[Sample], config: DataConfig) -> LabelSet:
+    """The classes of a run: the configured set or the labels found in the samples, reduced to ``config.labels``.
+
+    Raises:
+        ConfigError: if ``config.labels`` names a label that the set lacks.
+        DatasetError: if the set has to be found in samples that have no labels.
+    """
+    set_id = config.label_set or (READERS[config.reader].labels if config.reader in READERS else None)
+    if set_id is not None:
+        found = LABEL_SETS[set_id]
+    else:
+        names = sorted({s.targets.label for s in samples if s.targets.label is not None})
+        if not names:
+            raise DatasetError(f"The samples of {config.reader!r} have no labels, so there is no class to learn.")
+        found = LabelSet(config.reader, tuple(names), "names found in the dataset, sorted")
+    return found.subset(config.labels) if config.labels is not None else found
+
+
+def half_of(key: str) -> Literal["a", "b"]:
+    """Half of the validation part to which a key belongs; the same on every machine."""
+    return "a" if hashlib.sha256(key.encode()).digest()[0] < 128 else "b"
+
+
+def data_fingerprint(samples: Iterable[Sample]) -> str:
+    """Twelve hex digits that change with any key, split, annotation or size of a picture file.
+
+    The order of the samples and the place of the dataset on the disk do not matter.
+    """
+    digest = hashlib.sha256()
+    for line in sorted(_describe(s) for s in samples):
+        digest.update(line.encode())
+    return digest.hexdigest()[:12]
+
+
+def _divide(samples: Sequence[Sample], config: DataConfig) -> dict[str, list[Sample]]:
+    train = [s for s in samples if s.split in config.train_splits]
+    valid = [s for s in samples if s.split in config.valid_splits]
+    test = [s for s in samples if s.split in config.test_splits]
+    if config.fold is not None:
+        train, valid = _fold(samples, config.fold)
+    elif not valid and config.valid_ratio > 0:
+        train, valid = _hold_back(train, config.valid_ratio)
+    return {"train": train, "valid": valid, "test": test}
+
+
+def _fold(samples: Sequence[Sample], fold: int) -> tuple[list[Sample], list[Sample]]:
+    folds = sorted({f for s in samples for f in s.folds})
+    if fold not in folds:
+        raise ConfigError(f"The dataset has no fold {fold}; it has: {', '.join(map(str, folds)) or 'no folds'}.")
+    with_folds = [s for s in samples if s.folds]
+    return [s for s in with_folds if fold not in s.folds], [s for s in with_folds if fold in s.folds]
+
+
+def _hold_back(samples: list[Sample], ratio: float) -> tuple[list[Sample], list[Sample]]:
+    """A share of each class, at least one sample of a class with two, chosen by the hash of the key."""
+    by_class = defaultdict[str, list[Sample]](list)
+    for sample in samples:
+        by_class[_stratum(sample)].append(sample)
+    held = set[str]()
+    for members in by_class.values():
+        count = min(max(1, round(ratio * len(members))), len(members) - 1)
+        held.update(s.key for s in sorted(members, key=_hash)[:count])
+    return [s for s in samples if s.key not in held], [s for s in samples if s.key in held]
+
+
+def _stratum(sample: Sample) -> str:
+    if sample.targets.votes is None:
+        return sample.targets.label or ""
+    return max(sample.targets.votes, key=lambda vote: vote[1])[0]
+
+
+def _label(
+    samples: Iterable[Sample], labels: LabelSet, rule: LabelRule, part: str, dropped: Counter[str]
+) -> list[Labelled]:
+    kept = []
+    for sample in samples:
+        found = distribution_of(sample.targets, labels, rule)
+        if isinstance(found, str):
+            dropped[f"{part}: {found}"] += 1
+        else:
+            kept.append(Labelled(sample=sample, index=int(found.argmax()), distribution=found))
+    return kept
+
+
+def _without_duplicates(
+    train: list[Labelled], parts: Mapping[str, list[Sample]], dropped: Counter[str]
+) -> list[Labelled]:
+    in_training = {s.split for s in parts["train"]}
+    elsewhere = {s.pixel_hash for part in ("valid", "test") for s in parts[part]}
+    seen, kept = set[str](), []
+    for labelled in train:
+        pixels = labelled.sample.pixel_hash
+        if (pixels and pixels in elsewhere) or not in_training.issuperset(labelled.sample.also_in):
+            dropped["train: same pixels in another split"] += 1
+        elif pixels and pixels in seen:
+            dropped["train: same pixels as another sample"] += 1
+        else:
+            kept.append(labelled)
+            seen.update([pixels] if pixels else [])
+    return kept
+
+
+def _halve(valid: list[Labelled], part: Sequence[Sample], config: DataConfig) -> dict[str, list[Labelled]]:
+    if not config.halve_valid or len(valid) < MIN_HALVED:
+        return {"select": valid, "report": valid}
+    leader = dict[str, str]()
+    for sample in part:
+        pixels = sample.pixel_hash or sample.key
+        leader[pixels] = min(leader.get(pixels, sample.key), sample.key)
+    halves: dict[str, list[Labelled]] = {"a": [], "b": []}
+    for labelled in valid:
+        halves[half_of(leader[labelled.sample.pixel_hash or labelled.sample.key])].append(labelled)
+    return {"select": halves["a"], "report": halves["b"]}
+
+
+def _limit(part: list[Labelled], limit: int | None) -> tuple[Labelled, ...]:
+    if limit is None or len(part) <= limit:
+        return tuple(part)
+    chosen = {labelled.sample.key for labelled in sorted(part, key=lambda x: _hash(x.sample))[:limit]}
+    return tuple(labelled for labelled in part if labelled.sample.key in chosen)
+
+
+def _hash(sample: Sample) -> str:
+    return hashlib.sha256(f"order {sample.key}".encode()).hexdigest()
+
+
+def _describe(sample: Sample) -> str:
+    source, targets = sample.source, sample.targets
+    size = source.path.stat().st_size if isinstance(source, File) and source.path.exists() else 0
+    return repr((sample.key, sample.split, sample.folds, sample.box, size, targets))
