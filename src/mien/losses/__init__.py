@@ -1,0 +1,15 @@
+"""Training losses: one published loss = one file.
+
+A loss is a frozen configuration; ``build(labels)`` gives a function ``(outputs, targets) -> {"loss": ..., parts}``,
+where ``outputs`` is the model's named tuple and ``targets`` a dictionary of tensors. Parts are detached.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+LOSSES: Mapping[str, str] = MappingProxyType(
+    {
+        "smooth_l1": "mien.losses.landmarks:SmoothL1",
+        "wing": "mien.losses.landmarks:Wing",
+    }
+)

@@ -1,0 +1,14 @@
+"""The published systems: one paper = one file, plain ``nn.Module`` and a frozen configuration each.
+
+``MODELS`` can be read without importing torch. A model's configuration offers ``inputs()`` (what it is fed),
+``build(labels)`` (the network) and ``tiny()`` (under one million parameters, for tests).
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+MODELS: Mapping[str, str] = MappingProxyType(
+    {
+        "landmarks": "mien.models.landmarks:Config",
+    }
+)

@@ -1,0 +1,1 @@
+"""Blocks that at least two papers use; each file names its source."""
