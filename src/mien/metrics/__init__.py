@@ -1,0 +1,36 @@
+"""How good an answer is: pure functions over whole columns, NaN where nothing can be said.
+
+``METRICS`` maps a public name to its function. Three families share a signature each:
+
+* ``classification``: ``f(truth int [N], predicted int [N], classes=None)``
+* ``calibration``: ``f(truth int [N], probabilities float [N, C])``
+* ``landmarks``: ``f(truth float [N, 68, 2], predicted float [N, 68, 2])``
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+METRICS: Mapping[str, str] = MappingProxyType(
+    {
+        "accuracy": "mien.metrics.classification:accuracy",
+        "mean_class_accuracy": "mien.metrics.classification:mean_class_accuracy",
+        "macro_f1": "mien.metrics.classification:macro_f1",
+        "nll": "mien.metrics.calibration:nll",
+        "brier": "mien.metrics.calibration:brier",
+        "ece": "mien.metrics.calibration:ece",
+        "nme": "mien.metrics.landmarks:nme_interocular",
+    }
+)
+
+ALIASES: Mapping[str, str] = MappingProxyType({"accuracy": "WAR", "mean_class_accuracy": "UAR"})
+"""Second names under which the field prints the same number."""
+
+LOWER_IS_BETTER = frozenset({"nll", "brier", "ece", "nme"})
+
+
+def title(name: str) -> str:
+    """A metric's name as reports print it, with its second name: ``accuracy (WAR)``."""
+    alias = ALIASES.get(name)
+    words = name.replace("_", " ").replace("f1", "F1")
+    words = words.upper() if name in ("nll", "ece", "nme") else words
+    return f"{words} ({alias})" if alias else words

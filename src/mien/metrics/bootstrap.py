@@ -1,0 +1,143 @@
+"""How far a figure would move with other samples of the same kind: percentile bootstrap intervals."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mien.metrics.classification import confusion_matrix
+from mien.schema.errors import ConfigError
+
+RESAMPLES = 1000
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """A figure and its interval; all three are scalars, or arrays of one shape. NaN where undefined."""
+
+    value: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+    def to_json(self) -> dict[str, Any]:
+        """``value``, ``low`` and ``high`` as plain numbers or lists, ``None`` for NaN."""
+        return {name: _plain(getattr(self, name)) for name in ("value", "low", "high")}
+
+
+def _plain(values: NDArray[np.float64]) -> Any:
+    if values.ndim:
+        return [_plain(part) for part in values]
+    return float(values) if np.isfinite(values) else None
+
+
+def _group_numbers(size: int, groups: ArrayLike | None) -> NDArray[np.int64]:
+    if groups is None:
+        return np.arange(size)
+    names = np.asarray(groups)
+    if names.shape != (size,):
+        raise ConfigError(f"Groups name one group for each of {size} samples; given: {names.shape}")
+    numbers: NDArray[np.int64] = np.unique(names, return_inverse=True)[1]
+    return numbers
+
+
+def _span(value: Any, resampled: NDArray[np.float64], confidence: float) -> Interval:
+    """Percentiles over the first axis, of the resamples in which the figure is defined."""
+    tail = (1 - confidence) / 2
+    value = np.asarray(value, dtype=np.float64)
+    flat = resampled.reshape(len(resampled), -1)
+    ends = np.full((2, flat.shape[1]), np.nan)
+    for column in range(flat.shape[1]):
+        known = flat[np.isfinite(flat[:, column]), column]
+        if known.size:
+            ends[:, column] = np.quantile(known, (tail, 1 - tail))
+    return Interval(value=value, low=ends[0].reshape(value.shape), high=ends[1].reshape(value.shape))
+
+
+def interval(
+    metric: Callable[[Any, Any], Any],
+    truth: ArrayLike,
+    predicted: ArrayLike,
+    *,
+    groups: ArrayLike | None = None,
+    resamples: int = RESAMPLES,
+    confidence: float = CONFIDENCE,
+    seed: int = 0,
+) -> Interval:
+    """The interval of any metric: it is computed anew on each resample.
+
+    Args:
+        metric: a function of the two columns, float or array.
+        truth: ``[N, …]``.
+        predicted: ``[N, …]``.
+        groups: one name a sample; whole groups (persons, videos) are drawn instead of samples.
+        resamples: how many times N samples, or all groups, are drawn with replacement.
+        confidence: share of the resampled figures inside the interval.
+        seed: of the draws.
+    """
+    true, found = np.asarray(truth), np.asarray(predicted)
+    value = metric(true, found)
+    if not len(true):
+        return _span(value, np.full((1, *np.shape(value)), np.nan), confidence)
+    numbers = _group_numbers(len(true), groups)
+    members = np.split(np.argsort(numbers, kind="stable"), np.cumsum(np.bincount(numbers))[:-1])
+    draws = np.random.default_rng(seed).integers(len(members), size=(resamples, len(members)))
+    rows = (np.concatenate([members[i] for i in draw]) for draw in draws)
+    figures = np.array([metric(true[row], found[row]) for row in rows], dtype=np.float64)
+    return _span(value, figures, confidence)
+
+
+def confusion_intervals(
+    statistics: Mapping[str, Callable[[NDArray[Any]], NDArray[np.float64]]],
+    truth: ArrayLike,
+    predicted: ArrayLike,
+    classes: int,
+    *,
+    groups: ArrayLike | None = None,
+    resamples: int = RESAMPLES,
+    confidence: float = CONFIDENCE,
+    seed: int = 0,
+) -> dict[str, Interval]:
+    """The intervals of figures that are read off the confusion matrix, all from the same resamples.
+
+    Drawing N samples with replacement is drawing the cells of their confusion matrix from a multinomial
+    distribution, so all resamples are one array ``[resamples, C, C]``.
+
+    Args:
+        statistics: functions of counts ``[..., C, C]``, as in :mod:`mien.metrics.classification`.
+        truth: class indices ``[N]``.
+        predicted: class indices ``[N]``.
+        classes: number of classes C.
+        groups: one name a sample; whole groups are drawn instead of samples.
+        resamples: number of resampled matrices.
+        confidence: share of the resampled figures inside the interval.
+        seed: of the draws.
+    """
+    matrix = confusion_matrix(truth, predicted, classes)
+    rng, size = np.random.default_rng(seed), int(matrix.sum())
+    if not size:
+        drawn = np.zeros((1, classes, classes), dtype=np.int64)
+    elif groups is None:
+        drawn = rng.multinomial(size, matrix.ravel() / size, size=resamples).reshape(-1, classes, classes)
+    else:
+        drawn = _grouped_matrices(rng, truth, predicted, classes, groups, resamples)
+    return {name: _span(f(matrix), np.asarray(f(drawn)), confidence) for name, f in statistics.items()}
+
+
+def _grouped_matrices(
+    rng: np.random.Generator,
+    truth: ArrayLike,
+    predicted: ArrayLike,
+    classes: int,
+    groups: ArrayLike,
+    resamples: int,
+) -> NDArray[np.int64]:
+    cells = np.asarray(truth) * classes + np.asarray(predicted)
+    numbers = _group_numbers(len(cells), groups)
+    count = int(numbers.max()) + 1
+    of_group = np.zeros((count, classes * classes), dtype=np.int64)
+    np.add.at(of_group, (numbers, cells), 1)
+    weights = rng.multinomial(count, np.full(count, 1 / count), size=resamples)
+    return (weights @ of_group).reshape(-1, classes, classes)

@@ -1,0 +1,72 @@
+import math
+
+import numpy as np
+import pytest
+
+from mien.metrics import classification
+from mien.metrics.bootstrap import confusion_intervals, interval
+from mien.schema.errors import ConfigError
+
+STATISTICS = {"accuracy": classification.accuracy_of, "recall": classification.class_accuracies_of}
+
+
+def columns(size: int = 400, right: float = 0.8) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(3)
+    truth = rng.integers(3, size=size)
+    return truth, np.where(rng.random(size) < right, truth, (truth + 1) % 3)
+
+
+def test_accuracy_interval_is_the_binomial_one() -> None:
+    truth, predicted = columns()
+    found = confusion_intervals(STATISTICS, truth, predicted, 3, resamples=5000)["accuracy"]
+    share = classification.accuracy(truth, predicted)
+    half = 1.96 * math.sqrt(share * (1 - share) / len(truth))
+    assert found.value == pytest.approx(share)
+    assert found.low == pytest.approx(share - half, abs=0.006)
+    assert found.high == pytest.approx(share + half, abs=0.006)
+
+
+def test_the_vectorised_interval_agrees_with_resampling_row_by_row() -> None:
+    truth, predicted = columns(200)
+    fast = confusion_intervals(STATISTICS, truth, predicted, 3, resamples=3000)["recall"]
+    slow = interval(lambda t, p: classification.per_class_recall(t, p, 3), truth, predicted, resamples=3000, seed=1)
+    assert np.allclose(fast.value, slow.value)
+    assert np.allclose(fast.low, slow.low, atol=0.02)
+    assert np.allclose(fast.high, slow.high, atol=0.02)
+
+
+def test_groups_widen_the_interval_as_if_each_were_one_sample() -> None:
+    truth, predicted = columns(100)
+    groups = np.repeat(np.arange(100), 9)
+    many = [np.repeat(column, 9) for column in (truth, predicted)]
+    single = confusion_intervals(STATISTICS, truth, predicted, 3)["accuracy"]
+    grouped = confusion_intervals(STATISTICS, *many, 3, groups=groups)["accuracy"]
+    loose = confusion_intervals(STATISTICS, *many, 3)["accuracy"]
+    by_rows = interval(classification.accuracy, *many, groups=groups)
+    width = single.high - single.low
+    assert grouped.high - grouped.low == pytest.approx(width, rel=0.15)
+    assert by_rows.high - by_rows.low == pytest.approx(width, rel=0.15)
+    assert loose.high - loose.low < 0.5 * width
+
+
+def test_a_seed_repeats_and_another_differs() -> None:
+    truth, predicted = columns(80)
+    first, again, other = (
+        confusion_intervals(STATISTICS, truth, predicted, 3, seed=seed)["accuracy"] for seed in (7, 7, 8)
+    )
+    assert (first.low, first.high) == (again.low, again.high)
+    assert (first.low, first.high) != (other.low, other.high)
+
+
+def test_undefined_figures_are_null_in_json() -> None:
+    found = confusion_intervals(STATISTICS, [0, 0, 1], [0, 1, 1], 3)
+    assert found["recall"].to_json()["value"] == [0.5, 1.0, None]
+    assert found["recall"].to_json()["low"][2] is None
+    empty = confusion_intervals(STATISTICS, [], [], 3)["accuracy"]
+    assert empty.to_json() == {"value": None, "low": None, "high": None}
+    assert interval(classification.accuracy, [], []).to_json()["high"] is None
+
+
+def test_groups_of_another_length_are_named() -> None:
+    with pytest.raises(ConfigError, match=r"3 samples; given: \(2,\)"):
+        interval(classification.accuracy, [0, 1, 1], [0, 1, 1], groups=["a", "b"])
