@@ -7,7 +7,7 @@ Every ambiguity of a protocol (what votes mean, which classes count, what is hel
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 import numpy as np
@@ -17,7 +17,7 @@ from mien.data.readers import READERS
 from mien.data.rules import RULES, LabelRule, distribution_of
 from mien.schema.errors import ConfigError, DatasetError
 from mien.schema.labels import LABEL_SETS, LabelSet
-from mien.schema.sample import File, Sample
+from mien.schema.sample import File, Sample, Targets
 
 MIN_HALVED = 100
 """Validation parts smaller than this are not halved: both halves would be too small to mean anything."""
@@ -274,6 +274,8 @@ def _hash(sample: Sample) -> str:
 
 
 def _describe(sample: Sample) -> str:
-    source, targets = sample.source, sample.targets
+    source = sample.source
     size = source.path.stat().st_size if isinstance(source, File) and source.path.exists() else 0
-    return repr((sample.key, sample.split, sample.folds, sample.box, size, targets))
+    known = [(f.name, getattr(sample.targets, f.name)) for f in fields(Targets)]
+    annotation = [(name, value) for name, value in known if value is not None]
+    return repr((sample.key, sample.split, sample.folds, sample.box, size, annotation))
