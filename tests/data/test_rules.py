@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+
 from mien.data.readers.ferplus import ANSWERS
-from mien.data.rules import distribution_of
+from mien.data.rules import LabelRule, distribution_of
 from mien.schema.labels import FERPLUS
 from mien.schema.sample import Targets
 
@@ -29,11 +30,12 @@ def one_hot(name):
         ({"nf": 10}, None, None),
         # equal to unknown: the class stands in the earlier column
         ({"anger": 5, "unknown": 5}, None, "anger"),
-        ({name: 1 for name in ANSWERS}, None, None),
+        (dict.fromkeys(ANSWERS, 1), None, None),
     ],
 )
 def test_majority_and_argmax(votes, majority, argmax):
-    for rule, expected in (("majority", majority), ("argmax", argmax)):
+    rules: dict[LabelRule, str | None] = {"majority": majority, "argmax": argmax}
+    for rule, expected in rules.items():
         found = distribution_of(voted(**votes), FERPLUS, rule)
         if expected is None:
             assert isinstance(found, str)
@@ -43,6 +45,7 @@ def test_majority_and_argmax(votes, majority, argmax):
 
 def test_votes_are_shares_of_the_classes():
     found = distribution_of(voted(anger=5, disgust=2, unknown=2, fear=1), FERPLUS, "votes")
+    assert isinstance(found, np.ndarray)
     np.testing.assert_allclose(found, one_hot("anger") * 5 / 7 + one_hot("disgust") * 2 / 7, rtol=1e-6)
     assert found.dtype == np.float32
     assert isinstance(distribution_of(voted(unknown=5, anger=4), FERPLUS, "votes"), str)

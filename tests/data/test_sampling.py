@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from mien.data.sampling import SAMPLERS, class_counts, class_weights, epoch_indices
 from mien.schema.errors import ConfigError
 
@@ -54,5 +55,5 @@ def test_class_weights():
 
 
 def test_unknown_sampler():
-    with pytest.raises(ConfigError, match="no sampler 'ballanced'. Did you mean: balanced"):
+    with pytest.raises(ConfigError, match=r"no sampler 'ballanced'. Did you mean: balanced"):
         epoch_indices("ballanced", LABELS, seed=0, epoch=0)

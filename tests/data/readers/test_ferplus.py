@@ -1,16 +1,19 @@
 import csv
 import hashlib
 import zipfile
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from mien.data.readers import DatasetWarning, ferplus, read_dataset
 from mien.data.splits import DataConfig, make_splits
 from mien.schema.errors import DatasetError
 from mien.schema.sample import CsvRow, File, ZipMember
 
-COLUMNS = "neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF".split(",")
+COLUMNS = ["neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF"]
 HEADER = (
     "path,name,usage,csv_row,fer2013_label,fer2013_label_ambiguous,kaggle_name,pixel_md5,duplicate_of,"
     + ",".join(COLUMNS)
@@ -72,7 +75,7 @@ def test_every_layout_gives_the_same_samples(layout, tmp_path):
     samples = ferplus.read(tmp_path)
     assert [s.key for s in samples] == [f"fer{i:07d}" for i in range(6)]
     assert [s.split for s in samples] == ["train"] * 4 + ["valid"] * 2
-    assert dict(samples[0].targets.votes) == dict(zip(ferplus.ANSWERS, VOTES["Training"], strict=True))
+    assert samples[0].targets.votes == tuple(zip(ferplus.ANSWERS, VOTES["Training"], strict=True))
     kinds = {"archives": ZipMember, "csv_pair": CsvRow, "folders": File}
     assert all(isinstance(s.source, kinds[layout]) for s in samples)
     digests = [hashlib.md5(p.tobytes()).hexdigest() for _, _, p in faces()]
@@ -83,6 +86,7 @@ def test_every_layout_gives_the_same_samples(layout, tmp_path):
 def test_offset_of_a_csv_row_is_its_first_byte(tmp_path):
     write_csv_pair(tmp_path)
     for sample, (_, usage, pixels) in zip(ferplus.read(tmp_path), faces(), strict=True):
+        assert isinstance(sample.source, CsvRow)
         with sample.source.path.open("rb") as file:
             file.seek(sample.source.offset)
             emotion, text, found = file.readline().decode().strip().split(",")
@@ -186,11 +190,8 @@ def test_no_pixel_of_another_split_is_trained_on(mien_data):
 
 
 def test_digest_of_the_real_faces_is_of_their_pixels(mien_data):
-    from io import BytesIO
-
-    from PIL import Image
-
     for sample in ferplus.read(mien_data / "fer2013")[::4000]:
+        assert isinstance(sample.source, ZipMember)
         with zipfile.ZipFile(sample.source.archive) as archive:
             pixels = np.asarray(Image.open(BytesIO(archive.read(sample.source.member))))
         assert hashlib.md5(pixels.tobytes()).hexdigest() == sample.pixel_hash
