@@ -7,12 +7,13 @@ A reader returns everything it finds, all splits and folds, decodes no pixel and
 import os
 import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
 from mien.schema.errors import DatasetError
+from mien.schema.labels import LABEL_SETS
 from mien.schema.sample import Sample
 from mien.schema.tables import resolve, unknown_name
 
@@ -30,8 +31,10 @@ class ReaderEntry:
         title: name of the dataset as its authors write it.
         labels: id of its label set; ``None`` if the classes come from the data.
         folder: folder under ``$MIEN_DATA``; ``None`` if it has no usual place.
-        needs_root: whether it lies on the disk at all.
+        needs_root: whether it has to lie on the disk.
+        accepts_file: whether the root may be a file.
         expected: published number of samples by split; several where distributions differ.
+        expected_classes: published number of samples by split and class, in the order of the label set.
         licence: what one may do with it, in a phrase.
         page: file name of its page in ``docs/datasets``.
     """
@@ -41,7 +44,9 @@ class ReaderEntry:
     labels: str | None
     folder: str | None
     needs_root: bool = True
+    accepts_file: bool = False
     expected: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    expected_classes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     licence: str
     page: str
 
@@ -56,6 +61,55 @@ READERS: Mapping[str, ReaderEntry] = MappingProxyType(
             expected={"train": (28558,), "valid": (3579,), "test": (3573,)},
             licence="votes: MIT; pictures (FER2013): gathered for research, rights not cleared",
             page="ferplus.md",
+        ),
+        "raf_db": ReaderEntry(
+            read="mien.data.readers.raf_db:read",
+            title="RAF-DB",
+            labels="raf_db",
+            folder="raf_db",
+            expected={"train": (12271,), "test": (3068,)},
+            expected_classes={
+                "train": (1290, 281, 717, 4772, 1982, 705, 2524),
+                "test": (329, 74, 160, 1185, 478, 162, 680),
+            },
+            licence="research only, on application",
+            page="raf_db.md",
+        ),
+        "affectnet": ReaderEntry(
+            read="mien.data.readers.affectnet:read",
+            title="AffectNet",
+            labels="affectnet_8",
+            folder="affectnet",
+            expected={"train": (287651,), "valid": (4000, 3999)},
+            licence="research only, on application",
+            page="affectnet.md",
+        ),
+        "expw": ReaderEntry(
+            read="mien.data.readers.expw:read",
+            title="ExpW",
+            labels="expw",
+            folder="expw",
+            expected={"train": (91793,)},
+            licence="research only; pictures from the web, rights not cleared",
+            page="expw.md",
+        ),
+        "folder": ReaderEntry(
+            read="mien.data.readers.folder:read",
+            title="a folder of one's own pictures",
+            labels=None,
+            folder=None,
+            accepts_file=True,
+            licence="the user's own",
+            page="folder.md",
+        ),
+        "synthetic": ReaderEntry(
+            read="mien.data.synthetic:read",
+            title="drawn faces",
+            labels="basic_7",
+            folder=None,
+            needs_root=False,
+            licence="none needed: drawn by this package",
+            page="synthetic.md",
         ),
     }
 )
@@ -84,9 +138,8 @@ def find_root(name: str, root: Path | None) -> Path:
     if root is None:
         variable = f", or set MIEN_DATA to a folder that has {folder}/" if folder else ""
         raise DatasetError(f"Where is {name!r}? Give its root with --data{variable}.")
-    if not root.is_dir():
-        given = f"$MIEN_DATA/{folder}" if base and root == Path(base) / str(folder) else "--data"
-        raise DatasetError(f"{root} ({given}) is not a folder; give the root of {entry(name).title} with --data.")
+    if not root.is_dir() and not (entry(name).accepts_file and root.is_file()):
+        raise DatasetError(f"{root} is not a folder; give the root of {entry(name).title} with --data.")
     return root
 
 
@@ -101,7 +154,9 @@ def read_dataset(name: str, root: Path | None = None) -> list[Sample]:
         DatasetError: if the dataset is not there, is damaged, or has two samples of one name.
     """
     reader = entry(name)
-    samples: list[Sample] = resolve(reader.read)(find_root(name, root) if reader.needs_root else root)
+    if root is not None or reader.needs_root:
+        root = find_root(name, root)
+    samples: list[Sample] = resolve(reader.read)(root)
     repeated = [key for key, n in Counter(s.key for s in samples).items() if n > 1]
     if repeated:
         raise DatasetError(f"{len(repeated)} names occur twice in {reader.title}, e.g. {repeated[0]!r}.")
@@ -110,9 +165,13 @@ def read_dataset(name: str, root: Path | None = None) -> list[Sample]:
     return samples
 
 
-def unexpected_counts(reader: ReaderEntry, samples: list[Sample]) -> list[str]:
-    """One sentence for each split whose size is not the published one; absent splits are not mentioned."""
-    found = Counter(s.split for s in samples)
+def unexpected_counts(reader: ReaderEntry, samples: Sequence[Sample]) -> list[str]:
+    """One sentence for each split whose size is not the published one; absent splits are not mentioned.
+
+    Samples whose label is no class of the dataset (AffectNet's "uncertain") are not counted, as in publications.
+    """
+    classes = LABEL_SETS[reader.labels].names if reader.labels else ()
+    found = Counter(s.split for s in samples if s.targets.label is None or s.targets.label in classes)
     return [
         f"{found[split]} samples in {split!r}, published: {' or '.join(map(str, allowed))}"
         for split, allowed in reader.expected.items()
