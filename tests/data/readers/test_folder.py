@@ -5,6 +5,7 @@ import pytest
 from mien.data.readers import folder, read_dataset
 from mien.data.splits import DataConfig, make_splits
 from mien.schema.errors import DatasetError
+from mien.schema.sample import File
 
 
 def picture(path):
@@ -74,10 +75,8 @@ def test_root_may_be_a_csv_file_of_any_name(tmp_path):
     picture(tmp_path / "2.png")
     listed = tmp_path / "mine.csv"
     listed.write_text(f"label,path\na,pictures/1.png\nb,{tmp_path / '2.png'}\n")
-    assert [s.source.path for s in read_dataset("folder", listed)] == [
-        tmp_path / "pictures" / "1.png",
-        tmp_path / "2.png",
-    ]
+    expected = [File(tmp_path / "pictures" / "1.png"), File(tmp_path / "2.png")]
+    assert [s.source for s in read_dataset("folder", listed)] == expected
 
 
 def test_landmarks_are_taken_over(tmp_path):

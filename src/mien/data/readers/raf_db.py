@@ -4,7 +4,7 @@ Two layouts are read; the first that is found under the root, or its subfolder `
 
 - as distributed: ``EmoLabel/list_patition_label.txt`` (so spelt), ``Image/aligned/*_aligned.jpg`` (100x100), or, where
   those are absent, ``Image/original/*.jpg`` with ``Annotation/boundingbox`` (or ``boundingbox`` at the root);
-- flattened: ``train`` and ``test`` (or ``valid``), each with a folder for each class, named 1 to 7 or by the expression.
+- flattened: ``train`` and ``test`` (or ``valid``), with a folder for each class, named 1 to 7 or by the expression.
 
 The key of a sample is its name in the list (``train_00001``) in every layout.
 """
