@@ -1,0 +1,79 @@
+"""From a picture to its faces: detections, meshes, and what is kept of both."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.faces.find import Detection, FaceFinder
+from mien.faces.mesh import FaceMesh, landmarks_68
+from mien.media.crop import eye_centres
+from mien.schema.prediction import Face
+
+MIN_PRESENCE = 0.5
+"""Below this the mesh is taken to lie beside a face."""
+
+TRUSTED_SCORE = 0.75
+"""A detection with this score is kept even if the mesh does not find a face there."""
+
+Find = Callable[[NDArray[np.uint8]], Sequence[Detection]]
+
+
+class FaceReader:
+    """Finds the faces of a picture and their landmarks.
+
+    Args:
+        finder: from a picture to detections; by default :class:`FaceFinder`.
+        mesh: from a picture and detections to meshes; by default :class:`FaceMesh`.
+        min_face_px: shorter side of the smallest face that the default finder searches for.
+
+    Raises:
+        BundleError: if the graphs are not on this machine.
+    """
+
+    def __init__(self, finder: Find | None = None, mesh: FaceMesh | None = None, *, min_face_px: int = 32) -> None:
+        self._find: Find = finder or FaceFinder(min_face_px=min_face_px)
+        self._mesh = mesh or FaceMesh()
+
+    def find_faces(self, image: NDArray[np.uint8]) -> list[Face]:
+        """The faces of a picture, from left to right, then from top to bottom.
+
+        Args:
+            image: ``uint8 [H, W, 3]`` RGB.
+
+        Returns:
+            Faces aligned by the mesh, or by the detector where the mesh fails on a face that is beyond doubt.
+        """
+        detections = self._find(image)
+        meshes = self._mesh(image, detections)
+        faces = [to_face(detection, *mesh) for detection, mesh in zip(detections, meshes, strict=True)]
+        return sorted((face for face in faces if face), key=lambda face: (face.box[0], face.box[1]))
+
+
+def to_face(detection: Detection, mesh: NDArray[np.float32], presence: float) -> Face | None:
+    """What is kept of a detection and its mesh; ``None`` if neither is convincing.
+
+    Args:
+        detection: in pixels of the picture.
+        mesh: ``float32 [468, 2]``.
+        presence: the mesh's confidence in [0, 1].
+    """
+    if presence >= MIN_PRESENCE:
+        points = landmarks_68(mesh)
+        return Face(
+            box=detection.box,
+            score=detection.score,
+            eyes=eye_centres(points),
+            alignment="mesh",
+            landmarks=points,
+            presence=presence,
+        )
+    if detection.score < TRUSTED_SCORE:
+        return None
+    return Face(
+        box=detection.box,
+        score=detection.score,
+        eyes=detection.keypoints[:2].astype(np.float64),
+        alignment="detector",
+        presence=presence,
+    )

@@ -1,0 +1,1 @@
+"""Bytes to arrays: pictures decoded, faces cut out, tensors made."""
