@@ -10,5 +10,7 @@ from types import MappingProxyType
 MODELS: Mapping[str, str] = MappingProxyType(
     {
         "landmarks": "mien.models.landmarks:Config",
+        "product_cross": "mien.models.product_cross:Config",
+        "product_cross_small": "mien.models.product_cross:SmallConfig",
     }
 )
