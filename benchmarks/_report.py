@@ -1,6 +1,7 @@
 """How every benchmark measures and writes: interleaved rounds, medians, one dated page in docs/benchmarks."""
 
 import argparse
+import importlib.util
 import os
 import platform
 import statistics
@@ -52,6 +53,14 @@ def keep_to_cores(count: int) -> int:
     cores = sorted(os.sched_getaffinity(0))[:count]
     os.sched_setaffinity(0, cores)
     return len(cores)
+
+
+def portrait() -> Path:
+    """The public-domain photo of one face, 512 x 600 pixels, that matplotlib ships."""
+    spec = importlib.util.find_spec("matplotlib")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "mpl-data" / "sample_data" / "grace_hopper.jpg"
 
 
 def interleaved(variants: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:

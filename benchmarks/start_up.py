@@ -1,6 +1,5 @@
 """How long does the first answer take? Start-up of the package and of one photo from the shell."""
 
-import importlib.util
 import os
 import statistics
 import subprocess
@@ -9,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from _report import Table, Target, arguments, keep_to_cores, write_page
+from _report import Table, Target, arguments, keep_to_cores, portrait, write_page
 
 IMPORT = "import time; start = time.perf_counter(); import mien; print(time.perf_counter() - start)"
 LOAD = "import time; start = time.perf_counter(); import mien; mien.load(); print(time.perf_counter() - start)"
@@ -33,19 +32,12 @@ def _shell(photo: Path) -> float:
     return time.perf_counter() - start
 
 
-def _portrait() -> Path:
-    spec = importlib.util.find_spec("matplotlib")
-    assert spec is not None
-    assert spec.origin is not None
-    return Path(spec.origin).parent / "mpl-data" / "sample_data" / "grace_hopper.jpg"
-
-
 def main() -> None:
     """Measure, compare with the targets, write the page."""
     options = arguments(__doc__)
     keep_to_cores(options.cores)
     rounds = 3 if options.quick else 11
-    photo = _portrait()
+    photo = portrait()
     with tempfile.TemporaryDirectory() as cache:
         os.environ["MIEN_CACHE"] = cache
         bare = _median("import time; start = time.perf_counter(); print(time.perf_counter() - start)", rounds)
