@@ -1,0 +1,228 @@
+"""From a trained module to a bundle: rounded once, exported, compared with the original, only then kept."""
+
+import copy
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from mien.deploy.onnx_graph import half_constants
+from mien.runtime.bundle import Bundle, plain_config, write_bundle
+from mien.runtime.session import OnnxSession, OpenVINOSession, Session
+from mien.schema.errors import BundleError, MissingExtraError
+from mien.schema.inputs import InputSpec
+from mien.schema.labels import LabelSet
+from mien.tasks import Task
+
+OPSET = 20
+TOLERANCE = 1e-3
+"""Largest difference from torch, relative to the largest value of the output (at least 1)."""
+
+PARITY_BATCHES = (1, 5)
+
+
+class ModelConfig(Protocol):
+    """What export needs of a model's configuration."""
+
+    def inputs(self) -> Mapping[str, InputSpec]:
+        """What each argument of ``forward`` is."""
+
+
+def export(
+    module: nn.Module,
+    config: ModelConfig,
+    *,
+    name: str,
+    model: str,
+    labels: LabelSet | None,
+    task: Task,
+    out: Path,
+    provenance: Mapping[str, Any],
+    licences: Mapping[str, str],
+    figures: Mapping[str, Any] | None = None,
+    images: NDArray[np.float32] | None = None,
+) -> Bundle:
+    """Write the bundle of a trained module.
+
+    Args:
+        module: the network; it is copied, not changed.
+        config: the configuration it was built from, a dataclass.
+        name: of the bundle.
+        model: name in ``MODELS``.
+        labels: the classes, for a model that has some.
+        task: what turns its outputs into an answer.
+        out: folder of the bundle; an older one there is replaced.
+        provenance: at least ``recipe``, ``seed``, ``commit`` and ``data_fingerprint``.
+        licences: of ``code``, ``weights`` and ``training_data``.
+        figures: what was measured, for the card.
+        images: real inputs ``[N, 3, S, S]``, preprocessed, for the comparison; noise is compared in any case.
+
+    Raises:
+        BundleError: if a weight does not fit into float16 or the exported graph answers otherwise than torch.
+        MissingExtraError: if the exporter's packages are not installed.
+    """
+    rounded = round_to_half(copy.deepcopy(module).cpu().float().eval())
+    specs = config.inputs()
+    graph = onnx_graph(rounded, specs)
+    parity = compare(rounded, graph, specs, images)
+    bundle = Bundle(
+        path=out,
+        name=name,
+        model=model,
+        model_config=plain_config(config),
+        inputs=specs,
+        labels=labels,
+        task=task.to_json(),
+        provenance={**provenance, "torch": str(torch.__version__), "parity": parity},
+        licences=licences,
+        figures=figures or {},
+    )
+    return write_bundle(bundle, _weights(rounded), graph)
+
+
+def round_to_half(module: nn.Module) -> nn.Module:
+    """Round every weight and buffer, in place, to a value that float16 has; they stay float32.
+
+    Shipped weights are float16, so this comes before any figure that is reported.
+
+    Raises:
+        BundleError: if a value is not finite or exceeds the range of float16.
+    """
+    with torch.no_grad():
+        for name, tensor in module.state_dict(keep_vars=True).items():
+            if tensor.is_floating_point():
+                half = tensor.half()
+                if not torch.isfinite(half).all():
+                    worst = tensor.abs().max().item()
+                    raise BundleError(f"The weight {name!r} does not fit into float16: its largest value is {worst:g}")
+                tensor.copy_(half)
+    return module
+
+
+def onnx_graph(module: nn.Module, specs: Mapping[str, InputSpec]) -> bytes:
+    """The ONNX model of a module: dynamic batch, only what the outputs need, float16 constants.
+
+    Args:
+        module: on the CPU, in evaluation mode; ``forward`` returns a NamedTuple.
+        specs: what each argument is; the names become the names of the graph's inputs.
+    """
+    missing = next((package for package in ("onnx", "onnxscript") if find_spec(package) is None), None)
+    if missing:
+        raise MissingExtraError(missing, "export", "Exporting a model")
+    example = {name: torch.zeros(2, 3, spec.size_px, spec.size_px) for name, spec in specs.items()}
+    with torch.no_grad(), _quiet():
+        outputs = module(**example)
+        program = torch.onnx.export(
+            module,
+            (),
+            kwargs=example,
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=list(example),
+            output_names=list(outputs._fields),
+            dynamic_shapes={name: {0: torch.export.Dim("batch")} for name in example},
+            optimize=False,
+            verbose=False,
+        )
+        assert program is not None
+        return half_constants(program.model)
+
+
+def compare(
+    module: nn.Module,
+    graph: bytes,
+    specs: Mapping[str, InputSpec],
+    images: NDArray[np.float32] | None = None,
+) -> dict[str, Any]:
+    """How far the graph's answers are from the module's, in every runtime that is installed.
+
+    Returns:
+        By runtime ``max_abs``, ``argmax_agreement`` of the logits (if there are any) and ``rows``.
+
+    Raises:
+        BundleError: if they differ by more than ``TOLERANCE``, or the most probable class differs where the
+            two most probable are not that close.
+    """
+    sessions: dict[str, Session] = {"openvino": OpenVINOSession(graph, specs=specs)}
+    if find_spec("onnxruntime"):
+        sessions["onnxruntime"] = OnnxSession(graph, specs=specs)
+    batches = [*_noise(specs), *([{"image": images}] if images is not None else [])]
+    with torch.no_grad():
+        wanted = [
+            {n: t.numpy() for n, t in module(**{k: torch.from_numpy(v) for k, v in batch.items()})._asdict().items()}
+            for batch in batches
+        ]
+    return {runtime: _parity(runtime, session, batches, wanted) for runtime, session in sessions.items()}
+
+
+def _parity(
+    runtime: str, session: Session, batches: list[dict[str, NDArray[Any]]], wanted: list[dict[str, NDArray[Any]]]
+) -> dict[str, Any]:
+    worst, agree, rows = 0.0, 0, 0
+    for batch, want in zip(batches, wanted, strict=True):
+        found = session(**batch)
+        if set(found) != set(want):
+            raise BundleError(f"The graph in {runtime} has the outputs {sorted(found)}, the module {sorted(want)}")
+        for name, values in want.items():
+            if found[name].shape != values.shape:
+                raise BundleError(f"{name!r} is {found[name].shape} in {runtime} and {values.shape} in torch")
+            difference, scale = float(np.abs(found[name] - values).max()), max(1.0, float(np.abs(values).max()))
+            if not difference <= TOLERANCE * scale:
+                raise BundleError(
+                    f"The exported graph is not the trained model: {name!r} differs by {difference:.2g} in {runtime}, "
+                    f"allowed: {TOLERANCE * scale:.2g}. It was not kept."
+                )
+            worst = max(worst, difference)
+        if "logits" in want:
+            agree += _same_answers(runtime, found["logits"], want["logits"])
+        rows += len(next(iter(want.values())))
+    answers = {"argmax_agreement": agree / rows} if "logits" in wanted[0] else {}
+    return {"max_abs": worst, **answers, "rows": rows}
+
+
+def _same_answers(runtime: str, found: NDArray[Any], wanted: NDArray[Any]) -> int:
+    same = found.argmax(1) == wanted.argmax(1)
+    ranked = np.sort(wanted, axis=1)
+    clear = ranked[:, -1] - ranked[:, -2] > 2 * TOLERANCE * max(1.0, float(np.abs(wanted).max()))
+    if (clear & ~same).any():
+        raise BundleError(f"The exported graph answers another class than torch in {runtime}. It was not kept.")
+    return int(same.sum())
+
+
+def _noise(specs: Mapping[str, InputSpec]) -> Iterator[dict[str, NDArray[np.float32]]]:
+    rng = np.random.default_rng(0)
+    for size in PARITY_BATCHES:
+        yield {
+            name: rng.normal(size=(size, 3, spec.size_px, spec.size_px)).astype(np.float32)
+            for name, spec in specs.items()
+        }
+
+
+def _weights(module: nn.Module) -> dict[str, NDArray[Any]]:
+    return {
+        name: (tensor.half() if tensor.is_floating_point() else tensor).numpy()
+        for name, tensor in module.state_dict().items()
+    }
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)

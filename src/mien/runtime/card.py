@@ -1,0 +1,105 @@
+"""The card of a bundle: what it is for, what it is not for, where it came from, how good it is."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mien.runtime.bundle import Bundle
+
+_PURPOSE = {
+    "classify": (
+        "Names the expression that a face shows in a picture. Reading photos in bulk, annotating video, research on "
+        "expression, and as a starting point for models of one's own."
+    ),
+    "landmarks": (
+        "Places 68 points on a face crop; its inner maps are the geometric prior of expression models. The points "
+        "follow the reading of a 468-point mesh, not hand-made annotation."
+    ),
+}
+_OUT_OF_SCOPE = (
+    "An expression is what a face shows, not what a person feels. Do not use it to decide about people: hiring, "
+    "proctoring, policing, lie detection, or watching workers and pupils (prohibited in the European Union, "
+    "Regulation 2024/1689, article 5(1)(f))."
+)
+_LIMITS = (
+    "Trained and measured on the data named below only; on other cameras, ages, skin tones, poses and cultures it "
+    "has not been measured. Rare classes are recognised far less often than common ones: see the recall of each. "
+    "A probability is calibrated for faces like those of the training data."
+)
+
+
+def render_card(bundle: "Bundle") -> str:
+    """The text of ``README.md``, from nothing but the bundle's description."""
+    task = str(bundle.task.get("name"))
+    parts = [
+        f"# {bundle.name}",
+        _facts(bundle),
+        "## Use",
+        _PURPOSE.get(task, ""),
+        f"**Not for:** {_OUT_OF_SCOPE}",
+        f"**Limits:** {_LIMITS}",
+        "## Licences",
+        _table(("of the", "licence"), ((k.replace("_", " "), v) for k, v in bundle.licences.items())),
+        "## Where it came from",
+        _table(("", ""), ((k.replace("_", " "), _short(v)) for k, v in bundle.provenance.items())),
+        "## How good it is",
+        *(_figures(bundle.figures) or ["Nothing has been measured yet."]),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _facts(bundle: "Bundle") -> str:
+    rows: list[tuple[str, object]] = [("model", bundle.model), ("weights", f"`{bundle.hash12}`")]
+    rows += [(f"file {name}", f"{described['bytes'] / 1e6:.2f} MB") for name, described in bundle.files.items()]
+    for name, spec in bundle.inputs.items():
+        source = f", brought to {spec.source_px} pixels first" if spec.source_px else ""
+        rows.append(
+            (f"input {name}", f"{spec.size_px} x {spec.size_px} pixels, {spec.colour}{source}, crop {spec.crop.name}")
+        )
+    if bundle.labels:
+        rows.append(("labels", ", ".join(bundle.labels.names)))
+    rows += [(key.replace("_", " "), _short(value)) for key, value in bundle.task.items() if key != "name"]
+    return _table(("", ""), rows)
+
+
+def _figures(figures: Mapping[str, Any]) -> list[str]:
+    parts: list[str] = []
+    if figures.get("data"):
+        parts.append(f"Measured on {figures['data']}.")
+    metrics = figures.get("metrics", {})
+    if metrics:
+        parts.append(_table(("", "value", "95 % interval"), (_interval_row(k, v) for k, v in metrics.items())))
+    classes = figures.get("per_class", {})
+    if classes:
+        rows = ((name, c.get("count", ""), *_interval_row("", c.get("recall"))[1:]) for name, c in classes.items())
+        parts.append(_table(("class", "faces", "recall", "95 % interval"), rows))
+    parts += [str(note) for note in figures.get("notes", ())]
+    known = {"data", "metrics", "per_class", "notes"}
+    others = [(key.replace("_", " "), _short(value)) for key, value in figures.items() if key not in known]
+    return [*parts, _table(("", ""), others)] if others else parts
+
+
+def _interval_row(name: str, figure: Any) -> tuple[str, str, str]:
+    words = name.replace("_", " ")
+    if not isinstance(figure, Mapping):
+        return words, _short(figure), ""
+    low, high = figure.get("low"), figure.get("high")
+    span = "" if low is None or high is None else f"{low:.4f} to {high:.4f}"
+    return str(figure.get("title", words)), _short(figure.get("value")), span
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.4f}" if abs(value) >= 1e-3 or value == 0 else f"{value:.1e}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_short(item)}" for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_short(item) for item in value)
+    return str(value)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)

@@ -1,0 +1,49 @@
+from collections.abc import Callable
+
+from mien.runtime.bundle import Bundle
+from mien.runtime.card import render_card
+
+FIGURES = {
+    "data": "FERPlus, validation, half B: 1,600 faces",
+    "metrics": {"accuracy": {"title": "accuracy (WAR)", "value": 0.87654, "low": 0.86, "high": 0.89}, "ece": 0.021},
+    "per_class": {
+        "neutral": {"count": 500, "recall": {"value": 0.9, "low": 0.85, "high": 0.95}},
+        "anger": {"count": 0, "recall": {"value": None, "low": None, "high": None}},
+    },
+    "notes": ["Votes of one answer are ignored."],
+    "milliseconds_per_face": 3.25,
+    "parity": {"max_abs": 1.2e-6},
+}
+
+
+def test_the_card_states_licences_provenance_and_limits(make_bundle: Callable[..., Bundle]) -> None:
+    bundle = make_bundle()
+    card = render_card(bundle)
+    assert (bundle.path / "README.md").read_text() == card
+    for text in (
+        "# small",
+        f"`{bundle.hash12}`",
+        "| training data | drawn \\| synthetic |",
+        "| recipe | mean_test |",
+        "| data fingerprint | 0123456789ab |",
+        "neutral, happiness, anger",
+        "8 x 8 pixels, grey, brought to 4 pixels first, crop face_v1",
+        "**Not for:**",
+        "Nothing has been measured yet.",
+    ):
+        assert text in card
+
+
+def test_the_card_prints_figures_with_intervals_and_counts(make_bundle: Callable[..., Bundle]) -> None:
+    card = render_card(make_bundle(figures=FIGURES))
+    for text in (
+        "Measured on FERPlus, validation, half B: 1,600 faces.",
+        "| accuracy (WAR) | 0.8765 | 0.8600 to 0.8900 |",
+        "| ece | 0.0210 |  |",
+        "| neutral | 500 | 0.9000 | 0.8500 to 0.9500 |",
+        "| anger | 0 | – |  |",
+        "Votes of one answer are ignored.",
+        "| milliseconds per face | 3.2500 |",
+        "| parity | max_abs 1.2e-06 |",
+    ):
+        assert text in card
