@@ -54,7 +54,7 @@ define environment
 @$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "mien needs Python 3.11 or newer; say which with: make PYTHON=python3.11")'
 @echo "installing $(2) into $(1)"
 @$(PYTHON) -m venv $(1)
-@$(1)/bin/python -m pip install --quiet --require-hashes --no-deps -r $(2)
-@$(1)/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
+@$(1)/bin/python -m pip install -qq --require-hashes --no-deps -r $(2)
+@$(1)/bin/python -m pip install -qq --no-deps --no-build-isolation -e .
 @touch $@
 endef
