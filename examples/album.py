@@ -1,4 +1,4 @@
-"""What do the faces of an album show? ``python examples/album.py FOLDER``: one line an expression, abstentions counted."""
+"""What do the faces of an album show? ``python examples/album.py FOLDER``: a line for each answer, with its share."""
 
 import sys
 from collections import Counter
