@@ -1,3 +1,4 @@
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,15 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from mien.deploy import export as export_module
-from mien.deploy.export import compare, export, onnx_graph, round_to_half
+from mien.deploy.export import compare, export_bundle, onnx_graph, round_to_half
 from mien.models.landmarks import Config
-from mien.runtime.bundle import Bundle, plain_config
+from mien.runtime.bundle import Bundle
 from mien.runtime.session import open_session
 from mien.schema.errors import BundleError
 from mien.schema.inputs import ImageSpec
 from mien.schema.labels import LabelSet
 from mien.tasks import task_from_json
-from mien.tasks.classify import Classify
 from mien.tasks.landmarks import Landmarks
 
 LABELS = LabelSet("three", ("neutral", "happiness", "anger"))
@@ -61,9 +61,19 @@ def trained(module: nn.Module) -> nn.Module:
 SPECS = {"image": ImageSpec(size_px=16)}
 
 
-class NetConfig:
-    def inputs(self) -> dict[str, ImageSpec]:
-        return SPECS
+def exported(module: nn.Module, config: Config, out: Path) -> Bundle:
+    return export_bundle(
+        module,
+        name="tiny",
+        model="landmarks",
+        model_config=asdict(config),
+        inputs=config.inputs(),
+        labels=None,
+        task=Landmarks().to_json(),
+        out=out,
+        provenance=PROVENANCE,
+        licences=LICENCES,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -79,17 +89,7 @@ def graph(net: nn.Module) -> bytes:
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     config = Config.tiny()
-    return export(
-        trained(config.build(None)),
-        config,
-        name="tiny",
-        model="landmarks",
-        labels=None,
-        task=Landmarks(),
-        out=tmp_path_factory.mktemp("run") / "bundle",
-        provenance=PROVENANCE,
-        licences=LICENCES,
-    )
+    return exported(trained(config.build(None)), config, tmp_path_factory.mktemp("run") / "bundle")
 
 
 def test_rounded_weights_are_float16_values_and_rounding_twice_changes_nothing() -> None:
@@ -145,24 +145,15 @@ def test_nothing_is_kept_when_the_comparison_fails(tmp_path: Path, monkeypatch: 
     def refuse(*_: Any) -> dict[str, Any]:
         raise BundleError("differs")
 
+    monkeypatch.setattr(export_module, "onnx_graph", lambda *_: b"graph")
     monkeypatch.setattr(export_module, "compare", refuse)
     with pytest.raises(BundleError, match="differs"):
-        export(
-            Net(),
-            NetConfig(),
-            name="net",
-            model="net",
-            labels=LABELS,
-            task=Classify(labels=LABELS),
-            out=tmp_path / "bundle",
-            provenance=PROVENANCE,
-            licences=LICENCES,
-        )
+        exported(Config.tiny().build(None), Config.tiny(), tmp_path / "bundle")
     assert not list(tmp_path.iterdir())
 
 
 def test_a_bundle_carries_everything_to_build_and_to_run_the_model(bundle: Bundle) -> None:
-    assert bundle.model_config == plain_config(Config.tiny())
+    assert bundle.model_config == asdict(Config.tiny())
     assert bundle.inputs == Config.tiny().inputs()
     assert task_from_json(bundle.task, bundle.labels) == Landmarks()
     assert bundle.provenance["seed"] == 3
@@ -189,16 +180,6 @@ def test_export_leaves_the_module_as_it_was(tmp_path: Path, monkeypatch: pytest.
     config = Config.tiny()
     module = trained(config.build(None)).train()
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
-    export(
-        module,
-        config,
-        name="tiny",
-        model="landmarks",
-        labels=None,
-        task=Landmarks(),
-        out=tmp_path / "bundle",
-        provenance=PROVENANCE,
-        licences=LICENCES,
-    )
+    exported(module, config, tmp_path / "bundle")
     assert module.training
     assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())

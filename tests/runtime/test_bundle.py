@@ -1,7 +1,7 @@
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ from mien.runtime.bundle import (
     Bundle,
     find_bundle,
     list_bundles,
-    plain_config,
     read_bundle,
     revise_bundle,
     verify_bundle,
@@ -173,16 +172,3 @@ def test_other_inputs_are_refused_and_named(make_bundle: Make) -> None:
     other = {"image": replace(written.inputs["image"], source_px=None, crop=CropSpec(eye_distance_ratio=0.4))}
     with pytest.raises(BundleError, match=r"image\.crop\.eye_distance_ratio: 0\.34 .* 0\.4 given; image\.source_px"):
         written.check_inputs(other)
-
-
-def test_a_configuration_as_plain_data() -> None:
-    @dataclass(frozen=True)
-    class Inner:
-        sizes: tuple[int, ...] = (1, 2)
-
-    @dataclass(frozen=True)
-    class Outer:
-        inner: Inner
-        name: str | None = None
-
-    assert plain_config(Outer(Inner())) == {"inner": {"sizes": (1, 2)}, "name": None}

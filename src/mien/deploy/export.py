@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from mien.deploy.onnx_graph import half_constants
-from mien.runtime.bundle import Bundle, plain_config, write_bundle
+from mien.runtime.bundle import Bundle, write_bundle
 from mien.runtime.session import OnnxSession, OpenVINOSession, Session
 from mien.schema.errors import BundleError, MissingExtraError
 from mien.schema.inputs import InputSpec
 from mien.schema.labels import LabelSet
-from mien.tasks import Task
 
 OPSET = 20
 TOLERANCE = 1e-3
@@ -29,21 +28,15 @@ TOLERANCE = 1e-3
 PARITY_BATCHES = (1, 5)
 
 
-class ModelConfig(Protocol):
-    """What export needs of a model's configuration."""
-
-    def inputs(self) -> Mapping[str, InputSpec]:
-        """What each argument of ``forward`` is."""
-
-
-def export(
+def export_bundle(
     module: nn.Module,
-    config: ModelConfig,
     *,
     name: str,
     model: str,
+    model_config: Mapping[str, Any],
+    inputs: Mapping[str, InputSpec],
     labels: LabelSet | None,
-    task: Task,
+    task: Mapping[str, Any],
     out: Path,
     provenance: Mapping[str, Any],
     licences: Mapping[str, str],
@@ -54,11 +47,12 @@ def export(
 
     Args:
         module: the network; it is copied, not changed.
-        config: the configuration it was built from, a dataclass.
         name: of the bundle.
         model: name in ``MODELS``.
+        model_config: fields of the configuration it was built from.
+        inputs: what each argument of ``forward`` is.
         labels: the classes, for a model that has some.
-        task: what turns its outputs into an answer.
+        task: what turns its outputs into an answer, as ``Task.to_json`` says it.
         out: folder of the bundle; an older one there is replaced.
         provenance: at least ``recipe``, ``seed``, ``commit`` and ``data_fingerprint``.
         licences: of ``code``, ``weights`` and ``training_data``.
@@ -70,17 +64,16 @@ def export(
         MissingExtraError: if the exporter's packages are not installed.
     """
     rounded = round_to_half(copy.deepcopy(module).cpu().float().eval())
-    specs = config.inputs()
-    graph = onnx_graph(rounded, specs)
-    parity = compare(rounded, graph, specs, images)
+    graph = onnx_graph(rounded, inputs)
+    parity = compare(rounded, graph, inputs, images)
     bundle = Bundle(
         path=out,
         name=name,
         model=model,
-        model_config=plain_config(config),
-        inputs=specs,
+        model_config=model_config,
+        inputs=inputs,
         labels=labels,
-        task=task.to_json(),
+        task=task,
         provenance={**provenance, "torch": str(torch.__version__), "parity": parity},
         licences=licences,
         figures=figures or {},

@@ -10,7 +10,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, is_dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.resources import files as package_files
 from pathlib import Path
 from tempfile import mkdtemp
@@ -187,13 +187,6 @@ def verify_bundle(bundle: Bundle) -> None:
                 f"{bundle.path / name} is not the file that was written ({len(data)} bytes, "
                 f"recorded: {recorded.get('bytes')}); its sha256 differs from {CONFIG}. {_AGAIN}"
             )
-
-
-def plain_config(config: Any) -> dict[str, Any]:
-    """The fields of a configuration dataclass, as they are read back from a bundle."""
-    assert is_dataclass(config) and not isinstance(config, type), f"not a configuration: {config!r}"
-    fields: dict[str, Any] = _tuples(json.loads(json.dumps(asdict(config))))
-    return fields
 
 
 def list_bundles() -> dict[str, Path]:
