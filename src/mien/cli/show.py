@@ -1,0 +1,151 @@
+"""The answer on the terminal: one row a face, and a line that sums up. Plain text where it is not a terminal."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mien.schema.labels import LabelSet
+from mien.schema.prediction import Prediction
+
+MOST_ROWS = 500
+MOST_ROWS_IF_WRITTEN = 40
+BAR_CELLS = 16
+EIGHTHS: tuple[str, ...] = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")
+HEADINGS = ("photo", "face", "box", "expression", "score", "", "then")
+STATUS_WORDS = {
+    "no_face": "no face",
+    "too_small": "too small",
+    "uncertain": "uncertain",
+    "blurred": "blurred",
+    "turned": "turned away",
+    "error": "error",
+}
+STATUS_STYLES = {"error": "bold red", "no_face": "dim", "too_small": "dim"}
+LABEL_STYLES = {
+    "neutral": "default",
+    "happiness": "yellow",
+    "sadness": "blue",
+    "surprise": "cyan",
+    "fear": "magenta",
+    "disgust": "green",
+    "anger": "red",
+    "contempt": "bright_red",
+}
+SPARE_STYLES = ("yellow", "cyan", "magenta", "green", "blue", "red", "bright_red")
+"""Names, not shades: the terminal's own palette suits its background."""
+
+
+class Report:
+    """Counts what comes, keeps the first rows, and prints both at the end."""
+
+    def __init__(self, *, labels: LabelSet, top: int, model: str, written: bool) -> None:
+        self.labels, self.top, self.model = labels, top, model
+        self.most = MOST_ROWS_IF_WRITTEN if written else MOST_ROWS
+        self.rows: list[Prediction] = []
+        self.photos = self.faces = self.empty = self.errors = self.hidden = 0
+
+    def add(self, predictions: Sequence[Prediction]) -> None:
+        """Take the rows of one photo."""
+        self.photos += 1
+        self.faces += sum(prediction.face is not None for prediction in predictions)
+        self.empty += sum(prediction.status == "no_face" for prediction in predictions)
+        self.errors += sum(prediction.status == "error" for prediction in predictions)
+        room = max(0, self.most - len(self.rows))
+        self.rows += predictions[:room]
+        self.hidden += max(0, len(predictions) - room)
+
+    def print(self, table: Path | None, drawn: Path | None) -> None:
+        """Print the table and the summary to standard output."""
+        summary = self.summary(table, drawn)
+        if not sys.stdout.isatty():
+            print("\n".join([*self.plain(), "", summary]))
+            return
+        from rich.console import Console
+
+        console = Console(highlight=False)
+        if self.rows:
+            console.print(self._rich_table())
+        console.print(summary, style="bold", markup=False)
+
+    def summary(self, table: Path | None, drawn: Path | None) -> str:
+        """One line: how many photos and faces, what failed, and where the results are."""
+        parts = [_count(self.photos, "photo"), _count(self.faces, "face")]
+        if self.empty:
+            parts.append(f"{self.empty} without a face")
+        if self.errors:
+            parts.append(_count(self.errors, "error"))
+        parts.append(self.model)
+        parts += [f"table: {table}"] if table else []
+        parts += [f"pictures: {drawn}"] if drawn else []
+        more = f"… and {_count(self.hidden, 'more row')}\n" if self.hidden else ""
+        return more + " · ".join(parts)
+
+    def plain(self) -> list[str]:
+        """The rows as aligned text, without colour or frames."""
+        rows = [HEADINGS, *(self._cells(prediction) for prediction in self.rows)]
+        kept = [index for index in range(len(HEADINGS)) if HEADINGS[index]]
+        widths = [max(len(row[index]) for row in rows) for index in kept]
+        return [
+            "  ".join(row[index].ljust(width) for index, width in zip(kept, widths, strict=True)).rstrip()
+            for row in rows
+        ]
+
+    def _cells(self, prediction: Prediction) -> tuple[str, ...]:
+        box = " ".join(f"{edge:.0f}" for edge in prediction.face.box) if prediction.face else ""
+        face = "" if prediction.face_id is None else str(prediction.face_id)
+        word = prediction.label or STATUS_WORDS.get(prediction.status, prediction.status)
+        score = "" if prediction.score is None else f"{prediction.score:.0%}"
+        return prediction.source, face, box, word, score, "", self._then(prediction)
+
+    def _then(self, prediction: Prediction) -> str:
+        """The labels that follow, or why there is none."""
+        chances = self._chances(prediction)
+        told = chances[1:] if prediction.label else chances
+        followers = ", ".join(f"{name} {chance:.0%}" for name, chance in told)
+        return " ".join(part for part in (prediction.detail, followers) if part)
+
+    def _chances(self, prediction: Prediction) -> list[tuple[str, float]]:
+        if prediction.probabilities is None:
+            return []
+        order = np.argsort(-prediction.probabilities, kind="stable")[: self.top].tolist()
+        return [(self.labels.names[index], float(prediction.probabilities[index])) for index in order]
+
+    def _rich_table(self) -> Any:
+        from rich import box
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=box.SIMPLE_HEAD, header_style="dim", pad_edge=False)
+        table.add_column(HEADINGS[0], overflow="ellipsis", no_wrap=True, ratio=2)
+        table.add_column(HEADINGS[1], justify="right")
+        table.add_column(HEADINGS[2], style="dim", no_wrap=True)
+        table.add_column(HEADINGS[3], no_wrap=True)
+        table.add_column(HEADINGS[4], justify="right")
+        table.add_column(HEADINGS[5], no_wrap=True)
+        table.add_column(HEADINGS[6], style="dim", ratio=3)
+        previous = None
+        for prediction in self.rows:
+            source, face, place, word, score, _, then = self._cells(prediction)
+            shown = Text("" if source == previous else source)
+            previous, style = source, self._style(prediction)
+            bar = Text(_bar(prediction.score), style=style)
+            table.add_row(shown, face, place, Text(word, style=style), score, bar, Text(then))
+        return table
+
+    def _style(self, prediction: Prediction) -> str:
+        if prediction.label is None:
+            return STATUS_STYLES.get(prediction.status, "")
+        position = self.labels.index(prediction.label)
+        return LABEL_STYLES.get(prediction.label, SPARE_STYLES[position % len(SPARE_STYLES)])
+
+
+def _bar(score: float | None) -> str:
+    filled = round((score or 0.0) * BAR_CELLS * 8)
+    return ("█" * (filled // 8) + EIGHTHS[filled % 8]).ljust(BAR_CELLS)
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -1,0 +1,126 @@
+"""From what a user names to single pictures: files, folders, patterns, arrays, in a stable order."""
+
+import glob
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mien.schema.errors import ConfigError
+
+PICTURE_SUFFIXES = frozenset(
+    {".bmp", ".dib", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+)
+"""Files of a folder that are looked at; a file that is named is always tried."""
+
+_PATTERN = re.compile(r"[*?\[]")
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One picture to read.
+
+    Attributes:
+        name: what the column ``source`` says.
+        content: a path or the pixels themselves; ``None`` if there is nothing to read.
+        problem: why there is nothing to read.
+        inside: path below the folder that was given, else the bare file name; ``None`` for pixels.
+    """
+
+    name: str
+    content: Any
+    problem: str = ""
+    inside: Path | None = None
+
+
+def pictures(given: Any) -> Iterator[Picture]:
+    """All pictures that a source, or a list of sources, stands for.
+
+    A file is itself; a folder is every picture in and below it, by natural order; a text with ``*``, ``?`` or ``[``
+    that is no file is a pattern (``**`` for any depth). Arrays are ``uint8 [H, W, 3]`` RGB.
+    What names nothing yields one :class:`Picture` with a ``problem``, so that it becomes a row of the table.
+
+    Raises:
+        ConfigError: if a source is of a type that cannot be a picture.
+    """
+    if isinstance(given, Sequence | Iterator) and not isinstance(given, str | bytes):
+        for index, entry in enumerate(given):
+            yield from _expand(entry, index)
+    else:
+        yield from _expand(given, 0)
+
+
+def natural_key(text: str) -> list[tuple[int, int, str]]:
+    """Sorting key by which ``face2`` stands before ``face10``."""
+    parts = re.split(r"(\d+)", text)
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part.casefold()) for part in parts]
+
+
+def _expand(given: Any, index: int) -> Iterator[Picture]:
+    if isinstance(given, str | os.PathLike):
+        yield from _expand_path(os.fspath(given))
+    elif isinstance(given, bytes):
+        yield Picture(f"bytes_{index}", given)
+    elif isinstance(given, np.ndarray):
+        yield Picture(f"array_{index}", given)
+    elif _is_pil(given):
+        yield Picture(str(getattr(given, "filename", "") or f"image_{index}"), given)
+    else:
+        raise ConfigError(
+            f"A {type(given).__name__} cannot be read as a picture; give a path, a folder, a pattern such as "
+            "'photos/*.jpg', an array uint8 [height, width, 3], a PIL image, or a list of these"
+        )
+
+
+def _expand_path(text: str) -> Iterator[Picture]:
+    path = Path(text).expanduser()
+    if path.is_dir():
+        yield from _some(text, _in_folder(path), f"There is no picture in the folder {text!r}.")
+    elif path.exists() or not _PATTERN.search(text):
+        yield Picture(text, path, "" if path.exists() else _absent(text), Path(path.name))
+    else:
+        yield from _some(text, _matches(str(path)), f"No file matches the pattern {text!r}.")
+
+
+def _some(name: str, found: Iterable[Picture], problem: str) -> Iterator[Picture]:
+    """``found``, or one picture with ``problem`` if that is empty."""
+    empty = True
+    for picture in found:
+        empty = False
+        yield picture
+    if empty:
+        yield Picture(name, None, problem)
+
+
+def _in_folder(folder: Path) -> Iterator[Picture]:
+    for parent, folders, files in os.walk(folder):
+        folders[:] = sorted((name for name in folders if not name.startswith((".", "__MACOSX"))), key=natural_key)
+        for name in sorted(files, key=natural_key):
+            path = Path(parent, name)
+            if path.suffix.lower() in PICTURE_SUFFIXES and not name.startswith("."):
+                yield Picture(str(path), path, inside=path.relative_to(folder))
+
+
+def _matches(pattern: str) -> Iterator[Picture]:
+    for match in sorted(glob.glob(pattern, recursive=True), key=natural_key):  # noqa: PTH207 - Path.glob takes no absolute pattern
+        path = Path(match)
+        if path.is_dir():
+            yield from () if "**" in pattern else _in_folder(path)
+        else:
+            yield Picture(match, path, inside=Path(path.name))
+
+
+def _absent(text: str) -> str:
+    if _ADDRESS.match(text):
+        return f"Addresses are not fetched; save the picture of {text!r} as a file first."
+    return f"There is no file {text!r}."
+
+
+def _is_pil(given: Any) -> bool:
+    """Whether ``given`` is a PIL image, without importing PIL."""
+    return any(cls.__module__ == "PIL.Image" and cls.__name__ == "Image" for cls in type(given).__mro__)
