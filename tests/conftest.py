@@ -105,6 +105,43 @@ def portrait() -> Path:
     return Path(spec.origin).parent / "mpl-data" / "sample_data" / "grace_hopper.jpg"
 
 
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a bundle with a linear network: 112 pixels, the labels of FERPlus, answers that mean nothing."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    from mien.runtime.bundle import Bundle, write_bundle
+    from mien.schema.inputs import ImageSpec
+    from mien.schema.labels import FERPLUS
+
+    weight = np.random.default_rng(0).normal(0, 0.15, (192, len(FERPLUS))).astype(np.float16)
+    floats = TensorProto.FLOAT
+    graph = helper.make_graph(
+        [
+            helper.make_node("AveragePool", ["image"], ["pooled"], kernel_shape=[14, 14], strides=[14, 14]),
+            helper.make_node("Flatten", ["pooled"], ["colours"]),
+            helper.make_node("MatMul", ["colours", "weight"], ["logits"]),
+        ],
+        "linear",
+        [helper.make_tensor_value_info("image", floats, ["batch", 3, 112, 112])],
+        [helper.make_tensor_value_info("logits", floats, ["batch", len(FERPLUS)])],
+        [numpy_helper.from_array(weight.astype(np.float32), "weight")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    bundle = Bundle(
+        path=tmp_path_factory.mktemp("bundles") / "tiny",
+        name="tiny",
+        model="linear",
+        model_config={},
+        inputs={"image": ImageSpec()},
+        labels=FERPLUS,
+        task={"name": "classify", "temperature": 1.0, "min_score": 0.0},
+        provenance={"recipe": "none", "seed": 0, "commit": "none", "data_fingerprint": "none"},
+        licences={"code": "Apache-2.0", "weights": "Apache-2.0", "training_data": "none"},
+    )
+    return write_bundle(bundle, {"weight": weight}, model.SerializeToString()).path
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     """Random numbers, the same in every run."""
