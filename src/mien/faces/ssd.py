@@ -64,6 +64,6 @@ def decode(
 
 
 def _grid(cells: int, count: int) -> NDArray[np.float32]:
-    centres = (np.arange(cells, dtype=np.float32) + 0.5) / cells
+    centres = (np.arange(cells) + 0.5) / cells
     x, y = np.meshgrid(centres, centres)
-    return np.stack([x, y], axis=-1).reshape(-1, 2).repeat(count, axis=0)
+    return np.stack([x, y], axis=-1).reshape(-1, 2).repeat(count, axis=0).astype(np.float32)

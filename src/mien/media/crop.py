@@ -140,9 +140,7 @@ def _shrunk(image: NDArray[np.uint8], matrix: Matrix, times: float) -> tuple[NDA
     """The picture made smaller by area means, and the map that fits it."""
     height, width = image.shape[:2]
     small = np.asarray(
-        cv2.resize(
-            image, (max(1, round(width / times)), max(1, round(height / times))), interpolation=cv2.INTER_AREA
-        ),
+        cv2.resize(image, (max(1, round(width / times)), max(1, round(height / times))), interpolation=cv2.INTER_AREA),
         np.uint8,
     )
     ratios = np.array([width / small.shape[1], height / small.shape[0]])

@@ -25,7 +25,7 @@ def image_tensor(crop: NDArray[np.uint8], spec: ImageSpec) -> NDArray[np.float32
         ``float32 [3, S, S]`` with ``S = spec.size_px``.
     """
     assert crop.dtype == np.uint8 and crop.ndim == 3 and crop.shape[0] == crop.shape[1], (crop.dtype, crop.shape)
-    pixels = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)[..., None] if spec.colour == "grey" else crop
+    pixels = np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), np.uint8)[..., None] if spec.colour == "grey" else crop
     pixels = _resize(pixels, min(spec.crop_px, pixels.shape[0]))
     pixels = _resize(pixels.astype(np.float32), spec.size_px).clip(0, 255)
     scale = 1 / (255 * np.array(spec.std, np.float32))

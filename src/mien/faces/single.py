@@ -1,0 +1,140 @@
+"""The face of a picture that is known to hold one: dataset crops, and photos whose box somebody has drawn."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.faces.find import Detection, SquareFinder, merged, overlaps
+from mien.faces.mesh import FaceMesh, landmarks_68, mesh_matrix
+from mien.faces.reader import MIN_PRESENCE
+from mien.media.crop import box_matrix, cut, eye_centres, invert, transform_points
+from mien.schema.prediction import Face
+from mien.schema.sample import Box
+
+Picture = tuple[NDArray[np.uint8], Box | None]
+
+_VIEW_PX = 192
+_ENLARGE = 1.25
+"""The detectors see the box and a quarter more; a face that fills its whole picture is found less often."""
+
+
+class SingleFaceReader:
+    """Finds eyes and landmarks where a face is known to be, several pictures at a time.
+
+    Pictures of any size are brought to one size around the face, with their border reflected, so tiny ones (48
+    pixels) are enlarged before they are searched.
+
+    Args:
+        threads: cores to use; by default all, at most eight.
+
+    Raises:
+        BundleError: if the graphs are not on this machine.
+    """
+
+    def __init__(self, *, threads: int | None = None) -> None:
+        self._squares = SquareFinder(min_score=0.3, threads=threads)
+        self._mesh = FaceMesh(threads=threads)
+
+    def __call__(self, pictures: Sequence[Picture]) -> list[Face]:
+        """One face for each picture.
+
+        Args:
+            pictures: ``uint8 [H, W, 3]`` RGB, and the box of the face; ``None`` if it fills the picture.
+
+        Returns:
+            Faces aligned by the mesh, else by the detector, else by nothing (``alignment="none"``, with the box).
+        """
+        if not pictures:
+            return []
+        known = [_box(image, box) for image, box in pictures]
+        found = self._detect(pictures, known)
+        faces = self._meshed(pictures, found)
+        failed = [i for i, face in enumerate(faces) if face.alignment != "mesh"]
+        if failed:
+            again = self._meshed([pictures[i] for i in failed], [_guess(known[i]) for i in failed])
+            for i, face in zip(failed, again, strict=True):
+                if face.alignment == "mesh":
+                    faces[i] = face
+        return [
+            face if face.alignment != "none" else replace(face, box=box) for face, box in zip(faces, known, strict=True)
+        ]
+
+    def _detect(self, pictures: Sequence[Picture], known: Sequence[Box]) -> list[Detection | None]:
+        matrices = [box_matrix(_enlarged(box), _VIEW_PX) for box in known]
+        views = [cut(image, matrix, _VIEW_PX) for (image, _), matrix in zip(pictures, matrices, strict=True)]
+        found = []
+        for matrix, box, seen in zip(matrices, known, self._squares(views), strict=True):
+            back = invert(matrix)
+            found.append(_nearest([_moved(detection, back) for detection in merged(seen)], box))
+        return found
+
+    def _meshed(self, pictures: Sequence[Picture], found: Sequence[Detection | None]) -> list[Face]:
+        chosen = [(image, one) for (image, _), one in zip(pictures, found, strict=True) if one is not None]
+        matrices = [mesh_matrix(one, self._mesh.side_px) for _, one in chosen]
+        squares = [cut(image, matrix, self._mesh.side_px) for (image, _), matrix in zip(chosen, matrices, strict=True)]
+        meshes = iter(self._mesh.run(squares, matrices))
+        return [_NOWHERE if one is None else _face(one, *next(meshes)) for one in found]
+
+
+_NOWHERE = Face(box=(0.0, 0.0, 0.0, 0.0), score=0.0)
+
+
+def _face(detection: Detection, mesh: NDArray[np.float32], presence: float) -> Face:
+    if presence >= MIN_PRESENCE:
+        points = landmarks_68(mesh)
+        eyes = eye_centres(points)
+        if np.hypot(*(eyes[1] - eyes[0])) > 0:
+            return Face(
+                box=detection.box,
+                score=detection.score,
+                eyes=eyes,
+                alignment="mesh",
+                landmarks=points,
+                presence=presence,
+            )
+    if detection.score == 0:
+        return replace(_NOWHERE, presence=presence)
+    return Face(
+        box=detection.box,
+        score=detection.score,
+        eyes=detection.keypoints[:2],
+        alignment="detector",
+        presence=presence,
+    )
+
+
+def _box(image: NDArray[np.uint8], box: Box | None) -> Box:
+    height, width = image.shape[:2]
+    return box or (0.0, 0.0, float(width), float(height))
+
+
+def _enlarged(box: Box) -> Box:
+    x1, y1, x2, y2 = box
+    extra_x, extra_y = (x2 - x1) * (_ENLARGE - 1) / 2, (y2 - y1) * (_ENLARGE - 1) / 2
+    return x1 - extra_x, y1 - extra_y, x2 + extra_x, y2 + extra_y
+
+
+def _guess(box: Box) -> Detection:
+    """An upright face in the middle of the box, for the mesh to try; its score of 0 says that nothing was seen."""
+    x1, y1, x2, y2 = box
+    side = max(x2 - x1, y2 - y1) * _ENLARGE / 1.5
+    centre = np.array([(x1 + x2) / 2, (y1 + y2) / 2])
+    level = np.array([[-1.0, 0], [1, 0], [0, 0], [0, 0], [0, 0], [0, 0]])
+    return Detection(
+        box=(*(centre - side / 2).tolist(), *(centre + side / 2).tolist()), score=0.0, keypoints=centre + level
+    )
+
+
+def _moved(detection: Detection, matrix: NDArray[np.float64]) -> Detection:
+    x1, y1, x2, y2 = (transform_points(np.array(detection.box).reshape(2, 2) - 0.5, matrix) + 0.5).ravel().tolist()
+    return replace(detection, box=(x1, y1, x2, y2), keypoints=transform_points(detection.keypoints, matrix))
+
+
+def _nearest(detections: Sequence[Detection], box: Box) -> Detection | None:
+    """The detection that is surest and covers the box best."""
+    if not detections:
+        return None
+    overlap, _ = overlaps(np.array(box), np.array([detection.box for detection in detections]))
+    return detections[int(np.argmax(overlap * [detection.score for detection in detections]))]
