@@ -141,6 +141,16 @@ def test_a_graph_of_other_weights_is_refused(net: nn.Module, graph: bytes) -> No
         compare(other, graph, SPECS)
 
 
+def test_a_batch_of_fixed_size_is_refused() -> None:
+    class Counting(nn.Module):
+        def forward(self, image: Tensor) -> Outputs:
+            ones = torch.ones(1, 3).expand(len(image), -1)
+            return Outputs(image.mean((2, 3)) + ones, image.mean((2, 3)))
+
+    with pytest.raises(BundleError, match=r"batches of one size only \(image\)"):
+        onnx_graph(Counting().eval(), SPECS)
+
+
 def test_nothing_is_kept_when_the_comparison_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> dict[str, Any]:
         raise BundleError("differs")

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from mien.deploy.onnx_graph import half_constants
+from mien.deploy.onnx_graph import fixed_inputs, half_constants
 from mien.runtime.bundle import Bundle, write_bundle
 from mien.runtime.session import OnnxSession, OpenVINOSession, Session
 from mien.schema.errors import BundleError, MissingExtraError
@@ -106,6 +106,10 @@ def onnx_graph(module: nn.Module, specs: Mapping[str, InputSpec]) -> bytes:
     Args:
         module: on the CPU, in evaluation mode; ``forward`` returns a NamedTuple.
         specs: what each argument is; the names become the names of the graph's inputs.
+
+    Raises:
+        BundleError: if the batch is not dynamic.
+        MissingExtraError: if the exporter's packages are not installed.
     """
     missing = next((package for package in ("onnx", "onnxscript") if find_spec(package) is None), None)
     if missing:
@@ -126,7 +130,13 @@ def onnx_graph(module: nn.Module, specs: Mapping[str, InputSpec]) -> bytes:
             verbose=False,
         )
         assert program is not None
-        return half_constants(program.model)
+        graph = half_constants(program.model)
+    if fixed := fixed_inputs(graph):
+        raise BundleError(
+            f"The exported graph takes batches of one size only ({', '.join(fixed)}); `forward` turns the size of its "
+            "batch into a plain number somewhere, as `len(x)` does where `x.shape[0]` would not."
+        )
+    return graph
 
 
 def compare(

@@ -46,6 +46,14 @@ def half_constants(model: Any) -> bytes:
     return data
 
 
+def fixed_inputs(graph: bytes) -> list[str]:
+    """Names of the inputs whose batch the exporter has fixed to one size."""
+    import onnx
+
+    inputs = onnx.load_from_string(graph).graph.input
+    return [port.name for port in inputs if not port.type.tensor_type.shape.dim[0].dim_param]
+
+
 def _fits(values: NDArray[Any]) -> bool:
     if values.dtype != np.float32 or values.size < SMALLEST:
         return False
