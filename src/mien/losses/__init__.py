@@ -9,6 +9,8 @@ from types import MappingProxyType
 
 LOSSES: Mapping[str, str] = MappingProxyType(
     {
+        "cross_entropy": "mien.losses.cross_entropy:CrossEntropy",
+        "neutral_anchor": "mien.losses.neutral_anchor:NeutralAnchor",
         "smooth_l1": "mien.losses.landmarks:SmoothL1",
         "wing": "mien.losses.landmarks:Wing",
     }

@@ -61,6 +61,8 @@ class Outputs(NamedTuple):
 
 
 class LandmarkNet(nn.Module):
+    """MobileFaceNet behind the named output."""
+
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config

@@ -1,0 +1,195 @@
+"""Labelled faces as batches of tensors: read, cut, varied, scaled; the same path for training and evaluation.
+
+A picture is read once and kept while it fits. The augmentation is composed with the crop, so a face is cut out of its
+picture in one step. Randomness comes from (seed, epoch, position in the epoch) alone, whatever the number of workers.
+
+Shapes: ``B`` batch, ``S`` side of the network's input, ``C`` classes.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from mien.data.augment import FLIP_68, Augment, augment_batch, augment_crop, augment_input, in_pixels, jitter
+from mien.data.splits import Labelled
+from mien.media.crop import cut, face_matrix, transform_points, whole_matrix
+from mien.media.image import read_source
+from mien.media.tensors import image_batch
+from mien.schema.inputs import ImageSpec
+from mien.schema.prediction import Face
+
+Batch = dict[str, Tensor]
+
+_BATCH_STREAM = 1
+"""Second number of the seed of batch-level draws, so that they never equal a sample's."""
+
+
+class Pictures:
+    """The source pictures of ``items``, ``uint8 [H, W, 3]`` RGB, kept in memory up to ``cache_mb``."""
+
+    def __init__(self, items: Sequence[Labelled], cache_mb: int) -> None:
+        self._sources = [item.sample.source for item in items]
+        self._kept: dict[int, NDArray[np.uint8]] = {}
+        self._free = cache_mb * 2**20
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        kept = self._kept.get(index)
+        if kept is not None:
+            return kept
+        image = read_source(self._sources[index])
+        if image.nbytes <= self._free:
+            self._kept[index] = image
+            self._free -= image.nbytes
+        return image
+
+    def warm(self, threads: int = 2) -> None:
+        """Read what fits, before worker processes copy this one."""
+        with ThreadPoolExecutor(threads) as pool:
+            for start in range(0, len(self._sources), 4096):
+                if self._free <= 0:
+                    return
+                stop = min(start + 4096, len(self._sources))
+                list(pool.map(self.__getitem__, range(start, stop), chunksize=64))
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One pass: which samples in which order (an index may occur twice), and the randomness of this pass."""
+
+    order: NDArray[np.int64]
+    seed: int = 0
+    number: int = 0
+
+
+class Faces(Dataset[Batch]):
+    """Faces of one split, ready to be batched by position in the epoch.
+
+    Args:
+        items: what to load; ``items[i].distribution`` is the target, ``float32 [C]``.
+        faces: for each item where its face is, or ``None`` to take the whole picture.
+        spec: the input of the network.
+        augment: how to vary the faces; ``None`` for evaluation.
+        landmarks: whether the targets are the faces' 68 points instead of labels.
+        pictures: a shared cache; made if not given.
+        cache_mb: how much of the pictures may stay in memory.
+    """
+
+    def __init__(
+        self,
+        items: Sequence[Labelled],
+        faces: Sequence[Face | None],
+        spec: ImageSpec,
+        *,
+        augment: Augment | None = None,
+        landmarks: bool = False,
+        pictures: Pictures | None = None,
+        cache_mb: int = 2048,
+    ) -> None:
+        assert len(items) == len(faces), (len(items), len(faces))
+        self.items, self.faces, self.spec, self.augment = tuple(items), tuple(faces), spec, augment
+        self.landmarks = landmarks
+        self.pictures = pictures or Pictures(items, cache_mb)
+        self.distributions = np.stack([item.distribution for item in items]) if items else np.zeros((0, 1), np.float32)
+        self.epoch = Epoch(np.arange(len(items)))
+
+    def __len__(self) -> int:
+        return len(self.epoch.order)
+
+    def resized(self, size_px: int) -> "Faces":
+        """The same faces for an input of another side; pictures are shared."""
+        spec = replace(self.spec, size_px=size_px)
+        return Faces(
+            self.items,
+            self.faces,
+            spec,
+            augment=self.augment,
+            landmarks=self.landmarks,
+            pictures=self.pictures,
+        )
+
+    def __getitem__(self, position: int) -> Batch:
+        return self.__getitems__([position])
+
+    def __getitems__(self, positions: Sequence[int]) -> Batch:
+        """The samples at these positions of the epoch as one batch."""
+        indices = self.epoch.order[np.asarray(positions, np.int64)]
+        rngs = [self._rng(position) for position in positions] if self.augment else [None] * len(indices)
+        crops, points = zip(*(self._cut(i, rng) for i, rng in zip(indices, rngs, strict=True)), strict=True)
+        images = image_batch(crops, self.spec)
+        distributions = self.distributions[indices]
+        if self.augment:
+            for image, rng in zip(images, rngs, strict=True):
+                augment_input(image, self.augment, rng)
+            batch_rng = self._rng(positions[0], _BATCH_STREAM)
+            images, distributions = augment_batch(images, distributions, self.augment, batch_rng)
+        batch = {"image": images, "distribution": distributions, "index": indices}
+        if self.landmarks:
+            batch["landmarks"] = np.stack(points).reshape(len(points), -1)
+        batch["label"] = self.distributions[indices].argmax(1)
+        return {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in batch.items()}
+
+    def _rng(self, position: int, stream: int = 0) -> np.random.Generator:
+        return np.random.default_rng((self.epoch.seed, stream, self.epoch.number, int(position)))
+
+    def _cut(self, index: int, rng: np.random.Generator | None) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None]:
+        image, face, side = self.pictures[index], self.faces[index], self.spec.crop_px
+        matrix = face_matrix(face, image.shape, self.spec) if face else whole_matrix(*image.shape[:2], side)
+        flipped = False
+        if self.augment and rng is not None:
+            unit, flipped = jitter(self.augment, rng)
+            matrix = in_pixels(unit, side)[:2] @ np.vstack([matrix, (0, 0, 1)])
+        crop = cut(image, matrix, side)
+        points = None
+        if self.landmarks:
+            assert face is not None and face.landmarks is not None
+            points = ((transform_points(face.landmarks, matrix) + 0.5) / side).astype(np.float32)
+            points = points[FLIP_68] if flipped else points
+        if self.augment and rng is not None:
+            crop = augment_crop(crop, self.augment, rng)
+        return crop, points
+
+
+def batches(faces: Faces, batch_size: int, *, workers: int = 0, drop_last: bool = False) -> Iterator[Batch]:
+    """The epoch of ``faces`` in batches, prepared ahead by a thread (0 workers) or by that many processes."""
+    stop = len(faces) // batch_size * batch_size if drop_last else len(faces)
+    positions = [list(range(start, min(start + batch_size, stop))) for start in range(0, stop, batch_size)]
+    if workers:
+        loader: DataLoader[Any] = DataLoader(
+            faces,
+            batch_sampler=positions,
+            num_workers=workers,
+            collate_fn=_unchanged,
+            worker_init_fn=_quiet_worker,
+            prefetch_factor=4,
+        )
+        yield from loader
+    else:
+        yield from _prefetched(faces, positions)
+
+
+def _prefetched(faces: Faces, positions: Sequence[Sequence[int]], ahead: int = 4) -> Iterator[Batch]:
+    with ThreadPoolExecutor(1) as thread:
+        waiting = iter(positions)
+        queue: list[Future[Batch]] = [thread.submit(faces.__getitems__, p) for p in islice(waiting, ahead)]
+        while queue:
+            batch = queue.pop(0).result()
+            queue.extend(thread.submit(faces.__getitems__, p) for p in islice(waiting, 1))
+            yield batch
+
+
+def _unchanged(batch: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    return batch
+
+
+def _quiet_worker(worker: int) -> None:
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)

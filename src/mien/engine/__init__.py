@@ -1,0 +1,1 @@
+"""Training and evaluation: runs as values, the loop, checkpoints and journals."""

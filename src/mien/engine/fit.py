@@ -1,0 +1,354 @@
+"""Training, in four chapters: set up, train an epoch, evaluate, keep the best. Lightning Fabric brings the devices.
+
+A run is repeatable: order, augmentation, dropout and weights follow from its seed and the number of the epoch, so a
+run that is killed and resumed on a CPU ends with the same bits as one that was not.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from mien.data.loader import Batch, Epoch, Faces, batches
+from mien.data.sampling import class_counts, epoch_indices
+from mien.engine import checkpoint
+from mien.engine.finish import calibrated, export
+from mien.engine.journal import Journal, read_journal, surroundings, write_json
+from mien.engine.material import Material, gather, labels_of
+from mien.engine.optim import ascend, descend, moving_average, set_rate
+from mien.engine.pace import Pace
+from mien.engine.progress import Bar
+from mien.engine.run import Run, to_json
+from mien.engine.start import build_model
+from mien.schema.errors import ConfigError
+from mien.tasks import task_from_json
+
+LAST, BEST = "last.safetensors", "best.safetensors"
+CHECK_EVERY = 20
+"""Steps between two looks at whether the loss is still a number."""
+
+
+@dataclass(slots=True, kw_only=True)
+class State:
+    """All that changes during a run, and what it needs at hand."""
+
+    run: Run
+    material: Material
+    fabric: Any
+    network: nn.Module
+    model: Any
+    optimizer: Any
+    average: AveragedModel | None
+    loss: Any
+    task: Any
+    pace: Pace
+    best: float | None = None
+    best_epoch: int = -1
+    bad_epochs: int = 0
+
+    @property
+    def judged(self) -> nn.Module:
+        """The network that is evaluated and kept: the moving average, if there is one."""
+        return self.average.module if self.average is not None else self.network
+
+
+def fit(
+    run: Run,
+    *,
+    root: Path | None = None,
+    out: Path,
+    resume: bool = False,
+    device: str = "auto",
+    progress: bool = True,
+) -> Path:
+    """Train a run and export its best epoch.
+
+    Args:
+        run: what to train.
+        root: root of the dataset; ``None`` takes ``$MIEN_DATA/<folder>``.
+        out: folder of the run: ``run.json``, ``journal.csv``, ``last`` and ``best`` checkpoint, ``bundle``.
+        resume: go on after the last whole epoch in ``out``, from the start if there is none.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
+        progress: show a bar.
+
+    Returns:
+        The folder of the bundle.
+
+    Raises:
+        ConfigError: if ``out`` holds a run and ``resume`` is not asked for, or the loss stops being a number.
+        DatasetError: if there is nothing to train on.
+    """
+    state = set_up(run, root, out, resume=resume, device=device, progress=progress)
+    journal = Journal(out, start=state.pace.epoch, tensorboard=run.train.tensorboard)
+    with Bar(enabled=progress) as bar:
+        while state.pace.left() and not _out_of_patience(state):
+            started = time.monotonic()
+            size_px, share = _size_px(state), state.pace.share()
+            row = train_epoch(state, size_px, share, bar)
+            scores = evaluate(state, size_px)
+            state.pace.advance(share, size_px, time.monotonic() - started)
+            is_best = keep_best(state, scores, size_px, out)
+            journal.add({**row, **{f"select_{k}": v for k, v in scores.items()}, "best": int(is_best)})
+            _save_last(state, out)
+            bar.epoch_done(scores, run.train.monitor)
+    journal.close()
+    return finish(state, out)
+
+
+def set_up(run: Run, root: Path | None, out: Path, *, resume: bool, device: str, progress: bool) -> State:
+    """First chapter: the data, the network, the optimizer, and where an earlier run stopped."""
+    from lightning.fabric import Fabric
+
+    last = out / LAST
+    if last.exists() and not resume:
+        raise ConfigError(f"{out} holds a run already; go on with --resume, or give another folder with --out")
+    out.mkdir(parents=True, exist_ok=True)
+    torch.set_float32_matmul_precision("medium")
+    fabric = Fabric(**_placed(device), precision=run.train.precision)
+    fabric.launch()
+    material = gather(run, root, run.model.inputs()["image"], progress=progress)
+    torch.manual_seed(run.seed)
+    network = build_model(run, material.splits.labels)
+    if run.train.channels_last:
+        network = network.to(memory_format=torch.channels_last)
+    network = fabric.to_device(network)
+    average = moving_average(network, run.train.ema_decay) if run.train.ema_decay else None
+    model, optimizer = fabric.setup(
+        torch.compile(network) if run.train.compile else network, run.train.optimizer.build(network)
+    )
+    state = State(
+        run=run,
+        material=material,
+        fabric=fabric,
+        network=network,
+        model=model,
+        optimizer=optimizer,
+        average=average,
+        loss=run.loss.build(material.splits.labels),
+        task=task_from_json({"name": run.task}, material.splits.labels),
+        pace=Pace(config=run.train),
+    )
+    if resume and last.exists():
+        _restore(state, last)
+    write_json(out / "run.json", _record(state))
+    return state
+
+
+def train_epoch(state: State, size_px: int, share: float, bar: Bar) -> dict[str, Any]:
+    """Second chapter: one pass over the training part; the journal's row of it."""
+    run, pace, config = state.run, state.pace, state.run.train
+    faces = _sized(state.material.train, size_px)
+    order = epoch_indices(config.sampler, labels_of(faces.items), seed=run.seed, epoch=pace.epoch)
+    faces.epoch = Epoch(order, run.seed, pace.epoch)
+    torch.manual_seed(_derived_seed(run.seed, pace.epoch))
+    state.model.train()
+    whole = len(order) >= config.batch_size
+    steps = len(order) // config.batch_size if whole else 1
+    bar.start_epoch(pace.epoch, pace.epoch + pace.left(), steps, config.batch_size, size_px)
+    sums: dict[str, Tensor] = {}
+    started, rate = time.monotonic(), 0.0
+    for step, batch in enumerate(_on_device(state, faces, config.batch_size, drop_last=whole)):
+        rate = config.optimizer.lr * config.schedule.factor(pace.progress + share * step / steps, pace.epoch)
+        set_rate(state.optimizer, rate)
+        parts = _step(state, batch, last=(step + 1) % config.accumulate == 0 or step + 1 == steps)
+        for name, value in parts.items():
+            sums[name] = sums.get(name, torch.zeros_like(value)) + value
+        if step % CHECK_EVERY == 0 or step + 1 == steps:
+            _check_finite(sums["loss"], pace.epoch, step)
+            bar.steps_done(step + 1, float(sums["loss"]) / (step + 1))
+    seconds = time.monotonic() - started
+    return {
+        "epoch": pace.epoch,
+        "progress": pace.progress + share,
+        "size_px": size_px,
+        "sampler": config.sampler,
+        "lr": rate,
+        "images": steps * min(config.batch_size, len(order)),
+        "seconds": seconds,
+        "images_per_s": steps * min(config.batch_size, len(order)) / seconds,
+        **{f"train_{name}": float(value) / steps for name, value in sums.items()},
+    }
+
+
+def evaluate(state: State, size_px: int) -> dict[str, float]:
+    """Third chapter: the task's scores on the selection part."""
+    outputs, targets = _outputs(state, _sized(state.material.select, size_px))
+    scores: dict[str, float] = state.task.score(state.task.decode(outputs), targets)
+    return scores
+
+
+def keep_best(state: State, scores: Mapping[str, float], size_px: int, out: Path) -> bool:
+    """Fourth chapter: keep the weights if no epoch at the final size was better."""
+    config = state.run.train
+    if config.monitor not in scores:
+        raise ConfigError(f"train.monitor is {config.monitor!r}; the task {state.run.task!r} has: {', '.join(scores)}")
+    if config.sizes and size_px != config.sizes[-1][1]:
+        return False
+    value = scores[config.monitor]
+    gain = float("inf") if state.best is None else value - state.best
+    if config.monitor_mode == "min" and state.best is not None:
+        gain = -gain
+    state.bad_epochs = 0 if gain > config.min_delta else state.bad_epochs + 1
+    if not gain > 0:
+        return False
+    state.best, state.best_epoch = value, state.pace.epoch - 1
+    numbers = {"epoch": state.best_epoch, "scores": dict(scores), "size_px": size_px}
+    checkpoint.save(out / BEST, state.judged.state_dict(), numbers)
+    return True
+
+
+def finish(state: State, out: Path) -> Path:
+    """Export the best epoch; the last one if the run ended before its final size."""
+    labels, network = state.material.splits.labels, state.judged
+    size_px = state.material.select.spec.size_px
+    if (out / BEST).exists():
+        checkpoint.load_module(network, checkpoint.load(out / BEST)[0])
+    outputs, targets = _outputs(state, _sized(state.material.select, size_px))
+    if state.run.task == "classify":
+        state.task = calibrated(state.run, labels, outputs, targets["label"])
+    rows = read_journal(out / "journal.csv")
+    images, seconds = (sum(float(row[name]) for row in rows) for name in ("images", "seconds"))
+    record = {
+        **_record(state),
+        "epochs": state.pace.epoch,
+        "best_epoch": state.best_epoch,
+        "minutes": round(state.pace.spent_s / 60, 1),
+        "images_per_s": round(images / seconds) if seconds else 0,
+        "select": state.task.score(state.task.decode(outputs), targets),
+    }
+    write_json(out / "run.json", record)
+    return export(state.run, network.to("cpu").eval(), labels, state.task, record, out)
+
+
+def _step(state: State, batch: Batch, *, last: bool) -> dict[str, Tensor]:
+    """One batch forward and backward, and a step of the optimizer after the ``last`` of an accumulation."""
+    config = state.run.train
+    with state.fabric.no_backward_sync(state.model, enabled=not last):
+        parts = state.loss(state.model(batch["image"]), batch)
+        state.fabric.backward(parts["loss"] / config.accumulate)
+    if last:
+        if config.sam_rho:
+            before = ascend(state.network.parameters(), config.sam_rho)
+            state.optimizer.zero_grad()
+            state.fabric.backward(state.loss(state.model(batch["image"]), batch)["loss"])
+            descend(before)
+        if config.clip_norm:
+            state.fabric.clip_gradients(state.model, state.optimizer, max_norm=config.clip_norm)
+        state.optimizer.step()
+        state.optimizer.zero_grad()
+        if state.average is not None:
+            state.average.update_parameters(state.network)
+    return {name: value.detach() for name, value in parts.items()}
+
+
+def _outputs(state: State, faces: Faces) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
+    """Outputs of the judged network and the targets, over all of ``faces``, in order."""
+    columns: dict[str, list[NDArray[Any]]] = defaultdict(list)
+    wanted = {"classify": "logits", "landmarks": "landmarks"}[state.run.task]
+    state.judged.eval()
+    with torch.inference_mode(), state.fabric.autocast():
+        for batch in _on_device(state, faces, 2 * state.run.train.batch_size):
+            answer = getattr(state.judged(batch["image"]), wanted)
+            columns["answer"].append(answer.float().cpu().numpy())
+            for name in ("label", "distribution", "landmarks"):
+                if name in batch:
+                    columns[name].append(batch[name].cpu().numpy())
+    joined = {name: np.concatenate(values) for name, values in columns.items()}
+    return {wanted: joined.pop("answer")}, joined
+
+
+def _on_device(state: State, faces: Faces, batch_size: int, *, drop_last: bool = False) -> Iterator[Batch]:
+    order = torch.channels_last if state.run.train.channels_last else torch.contiguous_format
+    for batch in batches(faces, batch_size, workers=state.run.train.workers, drop_last=drop_last):
+        moved: Batch = state.fabric.to_device(batch)
+        moved["image"] = moved["image"].contiguous(memory_format=order)
+        yield moved
+
+
+def _check_finite(loss: Tensor, epoch: int, step: int) -> None:
+    if not bool(torch.isfinite(loss)):
+        raise ConfigError(
+            f"The loss is not a number any more (epoch {epoch}, by step {step}). Lower train.optimizer.lr, set "
+            f"train.clip_norm to 1, or train.precision to 32-true, and start with --resume from the epoch before."
+        )
+
+
+def _size_px(state: State) -> int:
+    return state.run.train.size_px(state.pace.progress) or state.material.train.spec.size_px
+
+
+def _sized(faces: Faces, size_px: int) -> Faces:
+    return faces if faces.spec.size_px == size_px else faces.resized(size_px)
+
+
+def _derived_seed(seed: int, epoch: int) -> int:
+    return int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def _out_of_patience(state: State) -> bool:
+    return bool(state.run.train.patience) and state.bad_epochs >= state.run.train.patience
+
+
+def _placed(device: str) -> dict[str, Any]:
+    kind, _, number = device.partition(":")
+    if kind not in ("auto", "cpu", "cuda", "gpu", "mps") or (number and not number.isdigit()):
+        raise ConfigError(f"There is no device {device!r}; allowed: auto, cpu, cuda, cuda:<number>, mps")
+    return {"accelerator": kind, "devices": [int(number)] if number else 1}
+
+
+def _save_last(state: State, out: Path) -> None:
+    tensors = checkpoint.prefixed("model", state.network.state_dict())
+    tensors |= checkpoint.prefixed("optimizer", checkpoint.optimizer_tensors(state.optimizer))
+    if state.average is not None:
+        tensors |= checkpoint.prefixed("average", state.average.state_dict())
+    numbers = {
+        "pace": state.pace.state(),
+        "best": state.best,
+        "best_epoch": state.best_epoch,
+        "bad_epochs": state.bad_epochs,
+    }
+    checkpoint.save(out / LAST, tensors, numbers)
+
+
+def _restore(state: State, last: Path) -> None:
+    tensors, numbers = checkpoint.load(last)
+    checkpoint.load_module(state.network, checkpoint.part("model", tensors))
+    if state.average is not None:
+        checkpoint.load_module(state.average, checkpoint.part("average", tensors))
+    checkpoint.load_optimizer(state.optimizer, checkpoint.part("optimizer", tensors))
+    state.pace.restore(numbers["pace"])
+    state.best, state.best_epoch, state.bad_epochs = numbers["best"], numbers["best_epoch"], numbers["bad_epochs"]
+
+
+def _record(state: State) -> dict[str, Any]:
+    """What ``run.json`` says."""
+    material, run = state.material, state.run
+    labels = material.splits.labels
+    counts = class_counts(labels_of(material.train.items), len(labels))
+    return {
+        "run": to_json(run),
+        "labels": list(labels.names),
+        "data": {
+            "fingerprint": material.fingerprint,
+            "train": len(material.train.items),
+            "select": len(material.select.items),
+            "report": len(material.splits.report),
+            "train_per_class": dict(zip(labels.names, counts.tolist(), strict=True)),
+            "alignment": material.alignment,
+            "dropped": material.dropped,
+        },
+        "sampler": run.train.sampler,
+        "parameters": sum(p.numel() for p in state.network.parameters()),
+        "trained_parameters": sum(p.numel() for p in state.network.parameters() if p.requires_grad),
+        "device": str(state.fabric.device),
+        "threads": torch.get_num_threads(),
+        **surroundings(),
+    }

@@ -1,0 +1,95 @@
+"""What a run works on: its splits, where the faces are, and the loaders' datasets of them."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.data.loader import Faces
+from mien.data.prepare import prepare
+from mien.data.readers import read_dataset
+from mien.data.splits import Labelled, Splits, data_fingerprint, make_splits
+from mien.engine.run import Run
+from mien.schema.errors import DatasetError
+from mien.schema.inputs import ImageSpec
+from mien.schema.prediction import Face
+from mien.schema.sample import Sample
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """The faces of one run.
+
+    Attributes:
+        splits: classes and parts; the parts here are what is really used.
+        train: to be learnt from, augmented.
+        select: chooses the epoch, as it is.
+        fingerprint: twelve hex digits of the dataset.
+        alignment: how many faces of ``train`` and ``select`` were aligned by what.
+        dropped: samples left out, by reason.
+    """
+
+    splits: Splits
+    train: Faces
+    select: Faces
+    fingerprint: str
+    alignment: dict[str, dict[str, int]]
+    dropped: dict[str, int]
+
+
+def gather(run: Run, root: Path | None, spec: ImageSpec, *, progress: bool = True) -> Material:
+    """Read, label and locate the faces of a run.
+
+    Raises:
+        DatasetError: if nothing is left to train on or to select by.
+    """
+    samples = read_dataset(run.data.reader, root)
+    splits = make_splits(samples, run.data)
+    find = _finder(run, samples, progress)
+    dropped, parts, alignment = Counter(splits.dropped), {}, {}
+    for part, items in (("train", splits.train), ("select", splits.select)):
+        faces = [find(item.sample) for item in items]
+        kept = [i for i, face in enumerate(faces) if run.task != "landmarks" or _has_points(face, run.min_presence)]
+        dropped[f"{part}: no landmarks of presence {run.min_presence}"] += len(items) - len(kept)
+        if not kept:
+            raise DatasetError(f"The run {run.name!r} has no sample to {part}; left out: {dict(dropped)}")
+        chosen = [faces[i] for i in kept]
+        alignment[part] = dict(Counter(face.alignment if face else "none" for face in chosen))
+        parts[part] = Faces(
+            [items[i] for i in kept],
+            chosen,
+            spec,
+            augment=run.augment if part == "train" else None,
+            landmarks=run.task == "landmarks",
+            cache_mb=run.train.cache_mb,
+        )
+    return Material(
+        splits=splits,
+        train=parts["train"],
+        select=parts["select"],
+        fingerprint=data_fingerprint(samples),
+        alignment=alignment,
+        dropped={reason: count for reason, count in dropped.items() if count},
+    )
+
+
+def labels_of(items: Sequence[Labelled]) -> NDArray[np.int64]:
+    """Class indices, ``int64 [N]``."""
+    return np.array([item.index for item in items], np.int64)
+
+
+def _finder(run: Run, samples: Sequence[Sample], progress: bool) -> Callable[[Sample], Face | None]:
+    if run.crop == "whole":
+        return lambda sample: None
+    prepared = prepare(samples, name=run.data.reader, progress=progress)
+    return lambda sample: prepared.face(sample.key)
+
+
+def _has_points(face: Face | None, min_presence: float) -> bool:
+    if face is None or face.landmarks is None:
+        return False
+    sure = face.presence is None or face.presence >= min_presence
+    return sure and bool(np.isfinite(face.landmarks).all())

@@ -1,0 +1,153 @@
+"""Optimizers, learning-rate schedules, the moving average of the weights and sharpness-aware steps."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from mien.schema.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Optimizer:
+    """The update rule.
+
+    Attributes:
+        name: ``adam`` adds the decay to the gradient, ``adamw`` decouples it, ``sgd`` has Nesterov momentum.
+        lr: highest learning rate.
+        weight_decay: not applied to vectors: norms, biases, PReLU slopes, tokens.
+        betas: of Adam.
+        momentum: of SGD.
+    """
+
+    name: Literal["adam", "adamw", "sgd"] = "adamw"
+    lr: float = 1e-3
+    weight_decay: float = 0.0
+    betas: tuple[float, float] = (0.9, 0.999)
+    momentum: float = 0.9
+
+    def __post_init__(self) -> None:
+        if self.name not in ("adam", "adamw", "sgd"):
+            raise ConfigError(f"There is no optimizer {self.name!r}; allowed: adam, adamw, sgd")
+        if self.lr <= 0 or self.weight_decay < 0:
+            raise ConfigError(f"lr is above 0 and weight_decay at least 0; given: {self.lr}, {self.weight_decay}")
+
+    def build(self, model: nn.Module) -> torch.optim.Optimizer:
+        """The optimizer of all parameters of ``model`` that need a gradient, in two groups."""
+        groups = parameter_groups(model, self.weight_decay)
+        if self.name == "sgd":
+            return torch.optim.SGD(groups, lr=self.lr, momentum=self.momentum, nesterov=self.momentum > 0)
+        kind = torch.optim.AdamW if self.name == "adamw" else torch.optim.Adam
+        return kind(groups, lr=self.lr, betas=self.betas)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """How the learning rate changes; every step's rate is the highest one times :meth:`factor`.
+
+    Attributes:
+        name: ``cosine`` falls to ``floor`` over the run, ``exponential`` by ``gamma`` each epoch, ``step`` by
+            ``gamma`` every ``every_epochs``, ``multistep`` by ``gamma`` at each of ``at``.
+        warm_up: share of the run in which the rate rises from 0.
+        floor: least factor of ``cosine``.
+        gamma: factor of the stepwise ones.
+        every_epochs: of ``step``.
+        at: shares of the run, of ``multistep``.
+    """
+
+    name: Literal["none", "cosine", "exponential", "step", "multistep"] = "none"
+    warm_up: float = 0.0
+    floor: float = 0.0
+    gamma: float = 0.1
+    every_epochs: int = 30
+    at: tuple[float, ...] = (0.5, 0.75)
+
+    def __post_init__(self) -> None:
+        if self.name not in ("none", "cosine", "exponential", "step", "multistep"):
+            raise ConfigError(
+                f"There is no schedule {self.name!r}; allowed: none, cosine, exponential, step, multistep"
+            )
+        if not 0 <= self.warm_up < 1 or self.every_epochs < 1:
+            raise ConfigError(f"warm_up lies in [0, 1), every_epochs is at least 1; given: {self}")
+
+    def factor(self, progress: float, epoch: int) -> float:
+        """Share of the highest rate.
+
+        Args:
+            progress: share of the run that is done, in [0, 1].
+            epoch: number of the epoch, from 0.
+        """
+        if progress < self.warm_up:
+            return progress / self.warm_up
+        if self.name == "cosine":
+            share = (progress - self.warm_up) / (1 - self.warm_up)
+            return self.floor + (1 - self.floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
+        if self.name == "exponential":
+            return self.gamma**epoch
+        if self.name == "step":
+            return float(self.gamma ** (epoch // self.every_epochs))
+        if self.name == "multistep":
+            return float(self.gamma ** sum(progress >= at for at in self.at))
+        return 1.0
+
+
+def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Trainable parameters with and without decay: vectors, tokens and position tables have none."""
+    decayed, plain = [], []
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            tables = ("pos_embed", "cls_token", "class_token", "token", "position")
+            vector = parameter.ndim <= 1 or name.rsplit(".", 1)[-1].startswith(tables)
+            (plain if vector else decayed).append(parameter)
+    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    return [group for group in groups if group["params"]]
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Let the next step use this learning rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def moving_average(model: nn.Module, decay: float) -> AveragedModel:
+    """An exponential moving average of parameters and of normalisation statistics.
+
+    The decay rises from 0.1 as ``(1 + n) / (10 + n)``, so that a short run forgets its random start.
+    """
+
+    @torch.no_grad()
+    def update(averages: Sequence[Tensor], values: Sequence[Tensor], count: Tensor | int) -> None:
+        n = int(count)
+        weight = 1 - min(decay, (1 + n) / (10 + n))
+        pairs = [(a, v) for a, v in zip(averages, values, strict=True) if a.is_floating_point()]
+        if pairs:
+            torch._foreach_lerp_([a for a, _ in pairs], [v.to(a.dtype) for a, v in pairs], weight)
+        for average, value in zip(averages, values, strict=True):
+            if not average.is_floating_point():
+                average.copy_(value)
+
+    averaged = AveragedModel(model, multi_avg_fn=update, use_buffers=True)
+    averaged.requires_grad_(False)
+    return averaged
+
+
+@torch.no_grad()
+def ascend(parameters: Iterable[nn.Parameter], rho: float) -> list[tuple[nn.Parameter, Tensor]]:
+    """Move to the nearby point of highest loss, ``rho`` along the gradient; where each parameter was before."""
+    moved = [(p, p.grad) for p in parameters if p.grad is not None]
+    norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(gradient) for _, gradient in moved]))
+    before = [(p, p.detach().clone()) for p, _ in moved]
+    for parameter, gradient in moved:
+        parameter.add_(gradient * (rho / (norm + 1e-12)))
+    return before
+
+
+@torch.no_grad()
+def descend(before: Iterable[tuple[nn.Parameter, Tensor]]) -> None:
+    """Go back to where :func:`ascend` started."""
+    for parameter, value in before:
+        parameter.copy_(value)

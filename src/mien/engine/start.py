@@ -1,0 +1,77 @@
+"""The network a run starts from: new, from a bundle, or from public weights, with its prior and its frozen parts."""
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from mien.engine.run import Run
+from mien.runtime.bundle import Bundle, find_bundle
+from mien.schema.errors import BundleError, ConfigError
+from mien.schema.inputs import specs_hash
+from mien.schema.labels import LabelSet
+from mien.schema.tables import resolve
+
+MIN_FRACTION = 0.5
+"""Least share of a network's tensors that a bundle must fill to count as a start."""
+
+
+def build_model(run: Run, labels: LabelSet) -> nn.Module:
+    """The network of ``run`` for ``labels``, on the CPU.
+
+    Raises:
+        BundleError: if a bundle or a checkpoint does not fit the network.
+        ConfigError: if ``run.freeze`` names nothing.
+    """
+    network: nn.Module = run.model.build(labels if run.task == "classify" else None)
+    if run.prior:
+        _load_prior(network, find_bundle(run.prior))
+    for part, path in run.weights:
+        resolve("mien.models.checkpoints:load_foreign")(network.get_submodule(part), Path(path))
+    if run.init:
+        start_from(network, find_bundle(run.init), run)
+    for prefix in run.freeze:
+        _freeze(network, prefix)
+    return network
+
+
+def start_from(network: nn.Module, bundle: Bundle, run: Run) -> list[str]:
+    """Fill ``network`` with the tensors of ``bundle`` that fit; the names of those that start anew.
+
+    Raises:
+        BundleError: if it is another model, is fed otherwise, or fills less than half of the network.
+    """
+    if bundle.model != run.architecture:
+        raise BundleError(f"{bundle.name} is a {bundle.model!r}; the run {run.name!r} trains a {run.architecture!r}")
+    if specs_hash(bundle.inputs) != specs_hash(run.model.inputs()):
+        raise BundleError(f"{bundle.name} is fed {bundle.inputs}; the run {run.name!r} feeds {run.model.inputs()}")
+    have, tensors = network.state_dict(), weights_of(bundle)
+    fitting = {n: t for n, t in tensors.items() if n in have and have[n].shape == t.shape}
+    if len(fitting) < MIN_FRACTION * len(have):
+        raise BundleError(f"Of {len(have)} tensors of {run.architecture!r} only {len(fitting)} are in {bundle.name}")
+    network.load_state_dict(fitting, strict=False)
+    return sorted(set(have) - set(fitting))
+
+
+def weights_of(bundle: Bundle) -> dict[str, Tensor]:
+    """The tensors of a bundle, floats in ``float32``."""
+    tensors = load_file(bundle.path / "model.safetensors")
+    return {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
+
+
+def _load_prior(network: nn.Module, bundle: Bundle) -> None:
+    load = getattr(network, "load_prior", None)
+    if load is None:
+        raise ConfigError(f"{type(network).__name__} has no prior to load {bundle.name} into")
+    with torch.no_grad():
+        load(weights_of(bundle))
+
+
+def _freeze(network: nn.Module, prefix: str) -> None:
+    named = [p for name, p in network.named_parameters() if name.startswith(prefix)]
+    if not named:
+        parts = ", ".join(name for name, _ in network.named_children())
+        raise ConfigError(f"No parameter's name starts with {prefix!r}; the parts of the network: {parts}")
+    for parameter in named:
+        parameter.requires_grad_(False)
