@@ -24,7 +24,7 @@ check: $(DEV)/.ready  ## style, types and the import ladder
 	@$(DEV)/bin/ruff check .
 	@$(DEV)/bin/ruff format --check .
 	@$(DEV)/bin/mypy
-	@$(DEV)/bin/lint-imports
+	@$(DEV)/bin/lint-imports --no-cache
 
 golden: $(DEV)/.ready  ## write the golden files anew; say why in CHANGELOG.md
 	@$(DEV)/bin/pytest -q --golden $(ARGS)

@@ -21,17 +21,8 @@ GUIDES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "CO
 
 def fenced(text: str) -> tuple[list[tuple[str, str]], str]:
     """(language, content) of the fenced blocks, and the text between them."""
-    found: list[tuple[str, str]] = []
-    prose, inside, language = [], None, ""
-    for line in text.splitlines(keepends=True):
-        if not line.startswith("```"):
-            (prose if inside is None else inside).append(line)
-        elif inside is None:
-            inside, language = [], line.strip("`\n")
-        else:
-            found.append((language, "".join(inside)))
-            inside = None
-    return found, "".join(prose)
+    parts = re.split(r"^```(.*)\n", text, flags=re.MULTILINE)
+    return list(zip(parts[1::4], parts[2::4], strict=True)), "".join(parts[::4])
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -110,7 +101,7 @@ def test_the_tree_is_the_tree():
     folders: list[str] = []
     named = set()
     for line in block.splitlines()[1:]:
-        indent, name = re.match(r"^([│ ├└─]*)(\S+)", line).groups()
+        indent, name = re.findall(r"^([│ ├└─]*)(\S+)", line)[0]
         depth = len(indent) // 4
         folders[depth - 1 :] = [name]
         named.add("".join(folders))
