@@ -1,118 +1,45 @@
-"""Faces of any size in a picture: two detectors over the whole of it and over tiles, merged."""
+"""Faces of any size in a picture: the whole of it first, then smaller tiles where that leaves a doubt.
 
+A tile answers for faces of about an eighth of its side and more. The sides of the tiles shrink from level to level, by
+at most a half, until the smallest face that is asked for spans a sixth of a tile. A part of the picture is searched
+more finely only if the larger tile there saw no face that fills a fair share of it, or signs of smaller ones. So a
+portrait costs one look, and a group photo is searched throughout.
+"""
+
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from mien.faces.graph import Graph
-from mien.faces.ssd import FULL_RANGE, SHORT_RANGE, Detector, decode
-from mien.schema.sample import Box
+from mien.faces.detect import Detection, Detectors, Rgb, Tile, merged, moved
+from mien.media.crop import box_matrix, cut, invert
 
-Rgb = NDArray[np.uint8]
+__all__ = ["Detection", "FaceFinder", "grid", "sides"]
 
+_OVERLAP = 0.35
+"""Neighbouring tiles share this part of their side, so that a face of that size is whole in one of them."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Detection:
-    """A face as a detector sees it, in pixels of the picture.
+_FINEST_SPAN = 1 / 6
+"""On the finest tiles the smallest face spans this share of the side."""
 
-    Attributes:
-        box: ``x1, y1, x2, y2``, from above the brows to the chin.
-        score: confidence in [0, 1].
-        keypoints: ``float64 [6, 2]``: the eye on the left of an upright face, the other eye, nose, mouth, both ears.
-    """
+_CLEAR_SPAN = 1 / 6
+_SURE_SPAN, _SURE_SCORE = 1 / 10, 0.8
+"""A tile is settled by a face of the first span, or of the second with this score."""
 
-    box: Box
-    score: float
-    keypoints: NDArray[np.float64]
+_TRACE_SCORE = 0.15
+"""A detection of this score that is too small for its tile asks for a closer look."""
 
+_NOISE_SPAN = 1 / 24
+"""What is smaller than this share of a tile is beyond the detectors."""
 
-class SquareFinder:
-    """Both detectors on square pictures.
+_KEPT_SIZE = 0.6
+"""Faces down to this share of the size that was asked for are still reported."""
 
-    Args:
-        min_score: least score of a detection.
-        threads: cores to use; by default all, at most eight.
-    """
+_CUT = 0.1
+"""A box that overhangs an inner edge of its tile by more than this share belongs to a neighbour."""
 
-    def __init__(self, *, min_score: float = 0.5, threads: int | None = None) -> None:
-        self.min_score = min_score
-        self._runs = [(kind, Graph(kind.graph, low=-1.0, threads=threads), kind.anchors()) for kind in _DETECTORS]
-
-    def __call__(self, squares: Sequence[Rgb]) -> list[list[Detection]]:
-        """Unmerged detections of each square ``uint8 [s, s, 3]`` RGB, in its pixels."""
-        found: list[list[Detection]] = [[] for _ in squares]
-        for kind, graph, anchors in self._runs:
-            outputs = graph(np.stack([resized(square, kind.side_px) for square in squares]))
-            regressed, logits = sorted(outputs, key=lambda output: -output.shape[-1])
-            for number, square in enumerate(squares):
-                boxes, points, scores = decode(
-                    regressed[number], logits[number, :, 0], anchors, kind.side_px, self.min_score
-                )
-                found[number] += _detections(boxes, points, scores, square.shape[0])
-        return found
-
-
-_DETECTORS: tuple[Detector, ...] = (FULL_RANGE, SHORT_RANGE)
-
-
-def _detections(
-    boxes: NDArray[np.float64], points: NDArray[np.float64], scores: NDArray[np.float64], side_px: float
-) -> list[Detection]:
-    return [
-        Detection(box=tuple((box * side_px).tolist()), score=float(score), keypoints=keypoints * side_px - 0.5)
-        for box, keypoints, score in zip(boxes, points, scores, strict=True)
-    ]
-
-
-def resized(image: Rgb, width: int, height: int | None = None) -> Rgb:
-    """A picture of another size: area means where it shrinks."""
-    size = (width, width if height is None else height)
-    if (image.shape[1], image.shape[0]) == size:
-        return image
-    interpolation = cv2.INTER_AREA if size[0] < image.shape[1] else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(image, size, interpolation=interpolation), np.uint8)
-
-
-def merged(detections: Sequence[Detection], *, max_overlap: float = 0.3) -> list[Detection]:
-    """One detection a face, best score first: overlapping ones are averaged, weighted by score."""
-    rest = sorted(detections, key=lambda detection: -detection.score)
-    boxes = np.array([detection.box for detection in rest]).reshape(-1, 4)
-    faces = []
-    alive = np.ones(len(rest), bool)
-    for number, best in enumerate(rest):
-        if not alive[number]:
-            continue
-        overlap, cover = overlaps(boxes[number], boxes)
-        same = alive & ((overlap > max_overlap) | (cover > _MAX_COVER))
-        alive &= ~same
-        alike = [rest[i] for i in np.flatnonzero(same & (overlap > _SAME_SCALE) | (np.arange(len(rest)) == number))]
-        faces.append(_averaged(best, alike))
-    return faces
-
-
-_MAX_COVER = 0.7
-"""A box of which more than this share lies in a better one is the same face."""
-
-_SAME_SCALE = 0.5
-"""Boxes that overlap by more than this are averaged; the rest of a cluster is dropped."""
-
-
-def overlaps(box: NDArray[np.float64], boxes: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Intersection over union, and intersection over the smaller area, of one box with ``[N, 4]`` boxes."""
-    corner1, corner2 = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:], boxes[:, 2:])
-    both = np.clip(corner2 - corner1, 0, None).prod(axis=1)
-    one, many = (box[2:] - box[:2]).prod(), (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    return both / np.maximum(one + many - both, 1e-9), both / np.maximum(np.minimum(one, many), 1e-9)
-
-
-def _averaged(best: Detection, alike: Sequence[Detection]) -> Detection:
-    weights = np.array([detection.score for detection in alike])
-    box = np.average([detection.box for detection in alike], axis=0, weights=weights)
-    keypoints = np.average([detection.keypoints for detection in alike], axis=0, weights=weights)
-    return replace(best, box=tuple(box.tolist()), keypoints=keypoints)
+_MARGIN = 1.25
+"""A face that fills the picture is searched for in a picture that is larger by this factor."""
 
 
 class FaceFinder:
@@ -122,16 +49,104 @@ class FaceFinder:
         min_face_px: shorter side of the smallest face that is searched for.
         min_score: least score of a detection.
         threads: cores to use; by default all, at most eight.
+
+    Raises:
+        BundleError: if the graphs are not on this machine.
     """
 
     def __init__(self, *, min_face_px: int = 32, min_score: float = 0.5, threads: int | None = None) -> None:
         self.min_face_px = min_face_px
-        self._squares = SquareFinder(min_score=min_score, threads=threads)
+        self.min_score = min_score
+        self._detectors = Detectors(min_score=min(_TRACE_SCORE, min_score), threads=threads)
 
     def __call__(self, image: Rgb) -> list[Detection]:
         """The faces of ``uint8 [H, W, 3]`` RGB, best first."""
         height, width = image.shape[:2]
-        side = max(height, width)
-        square = np.zeros((side, side, 3), np.uint8)
-        square[:height, :width] = image
-        return merged(self._squares([square])[0])
+        levels = sides(height, width, self.min_face_px)
+        tiles = [Tile(0.0, 0.0, levels[0])]
+        found = self._look(image, tiles)
+        if not any(self._is_face(one) for one in found[0]):
+            found[0] += self._look_around(image)
+        faces = [one for seen in found for one in seen]
+        for side in levels[1:]:
+            doubtful = [not self._is_settled(tile, seen) for tile, seen in zip(tiles, found, strict=True)]
+            tiles = _finer(tiles, doubtful, grid(height, width, side))
+            found = self._look(image, tiles)
+            faces += [one for seen in found for one in seen]
+        return merged([one for one in faces if self._is_face(one)])
+
+    def _look(self, image: Rgb, tiles: Sequence[Tile]) -> list[list[Detection]]:
+        """What each tile shows, without what is cut by its edge or too small for it."""
+        height, width = image.shape[:2]
+        return [
+            [one for one in seen if _is_whole(one, tile, height, width) and one.size_px >= _NOISE_SPAN * tile.side]
+            for tile, seen in zip(tiles, self._detectors.on_tiles(image, tiles), strict=True)
+        ]
+
+    def _look_around(self, image: Rgb) -> list[Detection]:
+        """A look at the picture with its border reflected."""
+        height, width = image.shape[:2]
+        extra = (_MARGIN - 1) / 2 * max(height, width)
+        side = min(max(height, width), 192)
+        matrix = box_matrix((-extra, -extra, width + extra, height + extra), side)
+        back = invert(matrix)
+        return [moved(one, back) for one in self._detectors.on_squares([cut(image, matrix, side)])[0]]
+
+    def _is_face(self, one: Detection) -> bool:
+        return one.score >= self.min_score and one.size_px >= _KEPT_SIZE * self.min_face_px
+
+    def _is_settled(self, tile: Tile, seen: Sequence[Detection]) -> bool:
+        seen = merged(seen)
+        clear = [self._is_face(one) and _is_clear(one, tile) for one in seen]
+        small = [one.size_px < _CLEAR_SPAN * tile.side for one in seen]
+        return any(clear) and not any(s and not c for s, c in zip(small, clear, strict=True))
+
+
+def sides(height: int, width: int, min_face_px: int) -> list[float]:
+    """Sides of the tiles, level by level: from the longer side of the picture down in equal ratios of at most two."""
+    whole, finest = float(max(height, width)), min_face_px / _FINEST_SPAN
+    count = math.ceil(math.log2(max(whole / finest, 1.0)))
+    return [whole * (finest / whole) ** (level / count) for level in range(count)] + [finest] if count else [whole]
+
+
+def grid(height: int, width: int, side: float) -> list[Tile]:
+    """Tiles that cover a picture and overlap, row by row."""
+    return [Tile(x, y, side) for y in _starts(height, side) for x in _starts(width, side)]
+
+
+def _starts(length: float, side: float) -> list[float]:
+    room = length - side
+    if room <= 0:
+        return [0.0]
+    count = math.ceil(room / (side * (1 - _OVERLAP))) + 1
+    return [room * i / (count - 1) for i in range(count)]
+
+
+def _finer(tiles: Sequence[Tile], doubtful: Sequence[bool], candidates: Sequence[Tile]) -> list[Tile]:
+    """Those of the smaller tiles whose nearest larger tile left a doubt."""
+    if not tiles or not any(doubtful):
+        return []
+    centres = np.array([(tile.x + tile.side / 2, tile.y + tile.side / 2) for tile in tiles])
+    chosen = []
+    for tile in candidates:
+        distances = np.abs(centres - (tile.x + tile.side / 2, tile.y + tile.side / 2)).max(axis=1)
+        if doubtful[int(distances.argmin())]:
+            chosen.append(tile)
+    return chosen
+
+
+def _is_whole(one: Detection, tile: Tile, height: int, width: int) -> bool:
+    """Whether a detection does not overhang an edge of its tile that lies inside the picture."""
+    x1, y1, x2, y2 = one.box
+    room = _CUT * one.size_px
+    return (
+        (tile.x <= 0 or x1 >= tile.x - room)
+        and (tile.y <= 0 or y1 >= tile.y - room)
+        and (tile.x + tile.side >= width or x2 <= tile.x + tile.side + room)
+        and (tile.y + tile.side >= height or y2 <= tile.y + tile.side + room)
+    )
+
+
+def _is_clear(one: Detection, tile: Tile) -> bool:
+    span = one.size_px / tile.side
+    return span >= _CLEAR_SPAN or (span >= _SURE_SPAN and one.score >= _SURE_SCORE)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.faces.find import Detection
+from mien.faces.detect import Detection
 from mien.faces.graph import Graph
 from mien.media.crop import Matrix, cut, invert, transform_points
 

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.faces.find import Detection, FaceFinder
+from mien.faces.detect import Detection
+from mien.faces.find import FaceFinder
 from mien.faces.mesh import FaceMesh, landmarks_68
 from mien.media.crop import eye_centres
 from mien.schema.prediction import Face

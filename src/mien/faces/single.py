@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.faces.find import Detection, SquareFinder, merged, overlaps
+from mien.faces.detect import Detection, Detectors, merged, moved, overlaps
 from mien.faces.mesh import FaceMesh, landmarks_68, mesh_matrix
 from mien.faces.reader import MIN_PRESENCE
-from mien.media.crop import box_matrix, cut, eye_centres, invert, transform_points
+from mien.media.crop import box_matrix, cut, eye_centres, invert
 from mien.schema.prediction import Face
 from mien.schema.sample import Box
 
@@ -34,7 +34,7 @@ class SingleFaceReader:
     """
 
     def __init__(self, *, threads: int | None = None) -> None:
-        self._squares = SquareFinder(min_score=0.3, threads=threads)
+        self._detectors = Detectors(min_score=0.3, threads=threads)
         self._mesh = FaceMesh(threads=threads)
 
     def __call__(self, pictures: Sequence[Picture]) -> list[Face]:
@@ -65,9 +65,9 @@ class SingleFaceReader:
         matrices = [box_matrix(_enlarged(box), _VIEW_PX) for box in known]
         views = [cut(image, matrix, _VIEW_PX) for (image, _), matrix in zip(pictures, matrices, strict=True)]
         found = []
-        for matrix, box, seen in zip(matrices, known, self._squares(views), strict=True):
+        for matrix, box, seen in zip(matrices, known, self._detectors.on_squares(views), strict=True):
             back = invert(matrix)
-            found.append(_nearest([_moved(detection, back) for detection in merged(seen)], box))
+            found.append(_nearest([moved(detection, back) for detection in merged(seen)], box))
         return found
 
     def _meshed(self, pictures: Sequence[Picture], found: Sequence[Detection | None]) -> list[Face]:
@@ -125,11 +125,6 @@ def _guess(box: Box) -> Detection:
     return Detection(
         box=(*(centre - side / 2).tolist(), *(centre + side / 2).tolist()), score=0.0, keypoints=centre + level
     )
-
-
-def _moved(detection: Detection, matrix: NDArray[np.float64]) -> Detection:
-    x1, y1, x2, y2 = (transform_points(np.array(detection.box).reshape(2, 2) - 0.5, matrix) + 0.5).ravel().tolist()
-    return replace(detection, box=(x1, y1, x2, y2), keypoints=transform_points(detection.keypoints, matrix))
 
 
 def _nearest(detections: Sequence[Detection], box: Box) -> Detection | None:
