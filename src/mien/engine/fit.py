@@ -7,7 +7,7 @@ run that is killed and resumed on a CPU ends with the same bits as one that was 
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +132,7 @@ def set_up(run: Run, root: Path | None, out: Path, *, resume: bool, device: str,
         model=model,
         optimizer=optimizer,
         average=average,
-        loss=run.loss.build(material.splits.labels),
+        loss=_counted(run.loss, material).build(material.splits.labels),
         task=task_from_json({"name": run.task}, material.splits.labels),
         pace=Pace(config=run.train),
     )
@@ -279,6 +279,14 @@ def _check_finite(loss: Tensor, epoch: int, step: int) -> None:
             f"The loss is not a number any more (epoch {epoch}, by step {step}). Lower train.optimizer.lr, set "
             f"train.clip_norm to 1, or train.precision to 32-true, and start with --resume from the epoch before."
         )
+
+
+def _counted(loss: Any, material: Material) -> Any:
+    """The loss with the number of training faces of each class, if it asks for it."""
+    if not getattr(loss, "needs_class_counts", False) or loss.class_counts:
+        return loss
+    counts = class_counts(labels_of(material.train.items), len(material.splits.labels))
+    return replace(loss, class_counts=tuple(float(count) for count in counts))
 
 
 def _size_px(state: State) -> int:

@@ -19,6 +19,9 @@ RECIPES: Mapping[str, str] = MappingProxyType(
         "landmarks_ferplus": "mien.recipes.landmarks:ferplus",
         "landmarks_synthetic": "mien.recipes.landmarks:synthetic",
         "landmarks_synthetic_tiny": "mien.recipes.landmarks:synthetic_tiny",
+        "product_cross_small_ferplus": "mien.recipes.product_cross:small_ferplus",
+        "product_cross_small_synthetic": "mien.recipes.product_cross:small_synthetic",
+        "product_cross_small_synthetic_tiny": "mien.recipes.product_cross:small_synthetic_tiny",
     }
 )
 
