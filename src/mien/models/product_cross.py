@@ -18,18 +18,20 @@ Shapes: ``B`` batch, ``S`` side of the image, ``h`` side of the maps (14 at 112 
 ``D`` their width, ``C`` classes.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from mien.models.layers.attention import CrossAttention, Mlp
 from mien.models.layers.gate import SEGate
 from mien.models.layers.ir_net import TOTAL_STRIDE, IRNet
 from mien.models.layers.mobilefacenet import MobileFaceNet
-from mien.schema.errors import ConfigError
+from mien.models.layers.tokens import TokenStream
+from mien.schema.errors import BundleError, ConfigError
 from mien.schema.inputs import IMAGENET_MEAN, IMAGENET_STD, ImageSpec
 from mien.schema.labels import LabelSet
 
@@ -64,7 +66,6 @@ class Config:
         anchor_feature: whether ``feature`` is the class token before or after that gate.
         landmark_input: ``imagenet`` as the image backbone, ``raw01_bgr`` as the public landmark network was trained.
         freeze_landmark: keep the landmark network as it is, batch norm included.
-        prior: landmark bundle to start from; ``None`` leaves the landmark network random.
         prior_width: see ``width`` of the landmark model.
         prior_depths: see ``depths`` of the landmark model.
         prior_head_width: see ``head_width`` of the landmark model.
@@ -94,7 +95,6 @@ class Config:
     anchor_feature: Literal["pre_se", "post_se"] = "pre_se"
     landmark_input: Literal["imagenet", "raw01_bgr"] = "imagenet"
     freeze_landmark: bool = True
-    prior: str | None = None
     prior_width: int = 64
     prior_depths: tuple[int, int, int] = (4, 6, 2)
     prior_head_width: int = 512
@@ -122,11 +122,17 @@ class Config:
         """Side of the maps at ``size_px``."""
         return -(-self.size_px // TOTAL_STRIDE)
 
+    @property
+    def score_scale(self) -> float:
+        """Factor of the attention scores."""
+        scaled = self.width if self.attn_scale == "width" else self.width // self.heads
+        return float(scaled**-0.5)
+
     def inputs(self) -> dict[str, ImageSpec]:
         return {"image": ImageSpec(size_px=self.size_px, colour=self.colour, source_px=self.source_px)}
 
     def build(self, labels: LabelSet | None) -> "ProductCross":
-        """The network with random weights, the landmark network included.
+        """The network with random weights, the landmark network included; see :meth:`ProductCross.load_prior`.
 
         Raises:
             ConfigError: without labels.
@@ -142,7 +148,6 @@ class SmallConfig(Config):
 
     widths: tuple[int, int, int] = (32, 64, 128)
     units: tuple[int, int, int] = (2, 3, 5)
-    stem_stride: Literal[1, 2] = 2
     width: int = 128
     heads: int = 4
     mlp_ratio: float = 3.0
@@ -174,69 +179,6 @@ class Maps(NamedTuple):
     fusion: Float[Tensor, "B I h h"]
 
 
-class CrossAttention(nn.Module):
-    """Queries of one stream, keys and values of the other (equations 3 and 4)."""
-
-    def __init__(self, config: Config) -> None:
-        super().__init__()
-        self.heads = config.heads
-        self.scale = (config.width if config.attn_scale == "width" else config.width // config.heads) ** -0.5
-        self.lean = config.skip_discarded
-        self.qkv = nn.Linear(config.width, 3 * config.width)
-        self.q = nn.Linear(config.width, config.width) if config.cross and config.qkv == "separate" else None
-        self.proj = nn.Linear(config.width, config.width)
-
-    def forward(self, asking: Float[Tensor, "B M D"], answering: Float[Tensor, "B N D"]) -> Float[Tensor, "B M D"]:
-        query, key, value = self.query_key_value(asking, answering)
-        mixed = F.scaled_dot_product_attention(query, key, value, scale=self.scale)
-        out: Tensor = self.proj(mixed.transpose(1, 2).flatten(2))
-        return out
-
-    def weights(self, asking: Float[Tensor, "B M D"], answering: Float[Tensor, "B N D"]) -> Float[Tensor, "B h M N"]:
-        """The attention itself; each row sums to 1."""
-        query, key, _ = self.query_key_value(asking, answering)
-        return (query @ key.transpose(-1, -2) * self.scale).softmax(-1)
-
-    def query_key_value(self, asking: Tensor, answering: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Each ``[B, heads, tokens, D / heads]``."""
-        query = self._query(asking)
-        key, value = self._key_value(answering)
-        return self._split(query), self._split(key), self._split(value)
-
-    def _query(self, asking: Tensor) -> Tensor:
-        width = asking.shape[-1]
-        if self.q is not None:
-            own: Tensor = self.q(asking)
-            return own
-        if self.lean:
-            return F.linear(asking, self.qkv.weight[:width], self.qkv.bias[:width])
-        shared: Tensor = self.qkv(asking)
-        return shared[..., :width]
-
-    def _key_value(self, answering: Tensor) -> tuple[Tensor, Tensor]:
-        width = answering.shape[-1]
-        if self.lean:
-            both = F.linear(answering, self.qkv.weight[width:], self.qkv.bias[width:])
-        else:
-            both = self.qkv(answering)[..., width:]
-        return both[..., :width], both[..., width:]
-
-    def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
-
-
-class Mlp(nn.Module):
-    def __init__(self, width: int, hidden: int, drop: float) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(width, hidden)
-        self.fc2 = nn.Linear(hidden, width)
-        self.drop = nn.Dropout(drop)
-
-    def forward(self, x: Float[Tensor, "B N D"]) -> Float[Tensor, "B N D"]:
-        out: Tensor = self.drop(self.fc2(self.drop(F.gelu(self.fc1(x)))))
-        return out
-
-
 class Block(nn.Module):
     """Transformer block that updates the fusion tokens only (equation 5); names as in timm's vision transformers."""
 
@@ -245,18 +187,20 @@ class Block(nn.Module):
         width, normed = config.width, config.pre_norm_attn
         self.norm1 = nn.LayerNorm(width, eps=NORM_EPS) if normed else nn.Identity()
         self.norm_q = nn.LayerNorm(width, eps=NORM_EPS) if normed and config.cross else nn.Identity()
-        self.attn = CrossAttention(config)
+        own_query = config.cross and config.qkv == "separate"
+        self.attn = CrossAttention(width, config.heads, config.score_scale, own_query, config.skip_discarded)
         self.norm2 = nn.LayerNorm(width, eps=NORM_EPS)
         self.mlp = Mlp(width, int(width * config.mlp_ratio), config.drop)
         self.drop = nn.Dropout(config.drop)
-        self.cross = config.cross
 
     def forward(
         self, fusion: Float[Tensor, "B N D"], landmark: Float[Tensor, "B N D"] | None, first: int | None = None
     ) -> Float[Tensor, "B M D"]:
         """Update the ``first`` tokens, or all of them."""
         asking, answering = self.streams(fusion, landmark)
-        attended = fusion[:, :first] + self.drop(self.attn(asking[:, :first], answering))
+        if first is not None:
+            fusion, asking = fusion[:, :first], asking[:, :first]
+        attended = fusion + self.drop(self.attn(asking, answering))
         out: Tensor = attended + self.mlp(self.norm2(attended))
         return out
 
@@ -268,38 +212,12 @@ class Block(nn.Module):
         return self.norm_q(landmark), answering
 
 
-class TokenStream(nn.Module):
-    """A map as tokens: 1x1 convolution, class token first, position embeddings."""
-
-    def __init__(self, channels: int, config: Config) -> None:
-        super().__init__()
-        self.grid = config.grid
-        self.proj = nn.Conv2d(channels, config.width, 1)
-        self.cls_token = nn.Parameter(torch.zeros(1, 1, config.width))
-        self.pos_embed = (
-            nn.Parameter(torch.zeros(1, 1 + config.grid**2, config.width)) if config.pos_embed else None
-        )
-        for parameter in (self.cls_token, self.pos_embed):
-            if parameter is not None:
-                nn.init.trunc_normal_(parameter, std=0.02)
-
-    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B N D"]:
-        patches = self.proj(x).flatten(2).transpose(1, 2)
-        tokens = torch.cat((self.cls_token.expand(len(x), -1, -1).to(patches.dtype), patches), dim=1)
-        return tokens if self.pos_embed is None else tokens + self.positions(x.shape[-2], x.shape[-1])
-
-    def positions(self, height: int, width: int) -> Float[Tensor, "1 N D"]:
-        """The stored embeddings on their own grid, else interpolated; the class token's never is."""
-        assert self.pos_embed is not None
-        if (height, width) == (self.grid, self.grid):
-            return self.pos_embed
-        cls, patches = self.pos_embed[:, :1], self.pos_embed[:, 1:]
-        square = patches.transpose(1, 2).unflatten(2, (self.grid, self.grid))
-        resized = F.interpolate(square, size=(height, width), mode="bicubic", align_corners=False)
-        return torch.cat((cls, resized.flatten(2).transpose(1, 2)), dim=1)
-
-
 class ProductCross(nn.Module):
+    """The network; maps, tokens and head are separate steps, so that a heat map can be drawn from any of them."""
+
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, config: Config, classes: int) -> None:
         super().__init__()
         self.config = config
@@ -312,8 +230,8 @@ class ProductCross(nn.Module):
             if config.dot and config.attn_map == "conv"
             else None
         )
-        self.fusion_tokens = TokenStream(channels, config)
-        self.landmark_tokens = TokenStream(prior, config) if config.cross else None
+        self.fusion_tokens = TokenStream(channels, config.width, config.grid, config.pos_embed)
+        self.landmark_tokens = TokenStream(prior, config.width, config.grid, config.pos_embed) if config.cross else None
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
         self.norm = nn.LayerNorm(config.width, eps=NORM_EPS)
         self.gate = SEGate(config.width) if config.se_gate else None
@@ -332,6 +250,23 @@ class ProductCross(nn.Module):
             self.landmark.eval()
         return self
 
+    def load_prior(self, weights: Mapping[str, Tensor]) -> None:
+        """Fill the landmark network from the weights of a ``landmarks`` model.
+
+        Raises:
+            BundleError: if they are not exactly its tensors.
+        """
+        own = self.landmark.state_dict()
+        given = {n.removeprefix("backbone."): t for n, t in weights.items() if n.startswith("backbone.")}
+        misfits = sorted(own.keys() ^ given.keys()) + [n for n in own if n in given and own[n].shape != given[n].shape]
+        if misfits:
+            raise BundleError(
+                f"These weights are not those of the landmark network built here: {len(misfits)} tensors are missing, "
+                f"unknown or of another shape, the first is {misfits[0]!r}. Set prior_width, prior_depths and "
+                "prior_head_width to those of the landmark model."
+            )
+        self.landmark.load_state_dict(given)
+
     def frozen_parameters(self) -> frozenset[str]:
         """Names of parameters that training never moves."""
         return self._landmark_names() if self.config.freeze_landmark else frozenset()
@@ -342,7 +277,7 @@ class ProductCross(nn.Module):
         unused: set[str] = set()
         if not config.freeze_landmark:
             tail = ("landmark.conv_45.", "landmark.conv_5.", "landmark.conv_6_sep.", "landmark.output_layer.")
-            needed = config.dot or config.cross and config.depth > 1
+            needed = config.dot or (config.cross and config.depth > 1)
             unused |= {n for n in self._landmark_names() if not needed or n.startswith(tail)}
         if config.cross and config.depth == 1:
             unused |= {"landmark_tokens.proj.weight", "landmark_tokens.proj.bias"}

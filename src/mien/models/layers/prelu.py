@@ -36,5 +36,5 @@ class PReLU(nn.PReLU):
     def forward(self, x: Float[Tensor, "B C ..."]) -> Float[Tensor, "B C ..."]:
         if x.device.type != "cpu" or not (torch.is_grad_enabled() and self.weight.requires_grad):
             return F.prelu(x, self.weight.to(x.dtype))
-        out: Tensor = _FastPReLU.apply(x, self.weight)  # type: ignore[no-untyped-call]
+        out: Tensor = _FastPReLU.apply(x, self.weight)
         return out
