@@ -131,8 +131,9 @@ class Report:
             source, face, place, word, score, _, then = self._cells(prediction)
             shown = Text("" if source == previous else source)
             previous, style = source, self._style(prediction)
-            bar = Text(_bar(prediction.score), style=style)
-            table.add_row(shown, face, place, Text(word, style=style), score, bar, Text(then))
+            table.add_row(
+                shown, face, place, Text(word, style=style), score, Text(bar(prediction.score), style=style), Text(then)
+            )
         return table
 
     def _style(self, prediction: Prediction) -> str:
@@ -142,7 +143,8 @@ class Report:
         return LABEL_STYLES.get(prediction.label, SPARE_STYLES[position % len(SPARE_STYLES)])
 
 
-def _bar(score: float | None) -> str:
+def bar(score: float | None) -> str:
+    """A bar of ``BAR_CELLS`` characters for a share of 1."""
     filled = round((score or 0.0) * BAR_CELLS * 8)
     return ("█" * (filled // 8) + EIGHTHS[filled % 8]).ljust(BAR_CELLS)
 

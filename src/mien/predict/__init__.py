@@ -11,11 +11,11 @@ from typing import Any
 
 
 class _CallableRoom(ModuleType):
-    def __call__(self, source: Any, **options: Any) -> Any:
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
         """Same as :func:`mien.predict.pipeline.predict`."""
         from mien.predict.pipeline import predict
 
-        return predict(source, **options)
+        return predict(*arguments, **options)
 
 
 sys.modules[__name__].__class__ = _CallableRoom

@@ -1,7 +1,10 @@
 """Where the cards of a picture go: beside their faces, on no face, on no other card, inside the picture."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mien.schema.sample import Box
 
@@ -9,6 +12,9 @@ MARGIN_RATIO, FOREHEAD_RATIO = 0.04, 0.22
 """What is kept free around a box, which reaches from brows to chin: of its width, and above it of its height."""
 
 ATTEMPTS = 10
+
+Boxes = NDArray[np.float64]
+"""``[..., 4]``: x1, y1, x2, y2."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,23 +45,27 @@ class Space:
             The boxes in the order of ``faces``, and the area in square pixels that is covered twice
             (0 if every card found a free place).
         """
-        kept = [_grown(face) for face in self.faces]
-        options = [list(self._candidates(*pair, gap)) for pair in zip(kept, sizes, strict=True)]
-        free = [sum(not overlap(box, kept) for box in boxes) for boxes in options]
-        queue = sorted(range(len(options)), key=lambda index: (free[index], index))
-        best: tuple[list[Box], float] = ([], float("inf"))
+        if not self.faces:
+            return [], 0.0
+        kept = np.array([_grown(face) for face in self.faces])
+        options = np.array([self._candidates(face, size, gap) for face, size in zip(kept, sizes, strict=True)])
+        on_faces = overlap(options, kept)
+        free = (on_faces == 0).sum(1)
+        queue = np.argsort(free, kind="stable").tolist()
+        best, least = options[:, 0], np.inf
         for _ in range(ATTEMPTS):
-            boxes, covered, blocked = _fill(queue, options, kept)
-            best = min(best, ([boxes[index] for index in range(len(queue))], covered), key=lambda found: found[1])
-            if blocked is None or not all(free):
+            boxes, covered, blocked = _fill(queue, options, on_faces)
+            if covered < least:
+                best, least = boxes, covered
+            if blocked is None or not free.all():
                 break
             queue.remove(blocked)
             queue.insert(0, blocked)
-        return best
+        return [(x1, y1, x2, y2) for x1, y1, x2, y2 in best.tolist()], float(least)
 
-    def _candidates(self, face: Box, size: tuple[float, float], gap: float) -> Iterator[Box]:
+    def _candidates(self, face: Boxes, size: tuple[float, float], gap: float) -> Boxes:
         """Places around a face, the preferred first; all lie inside the picture."""
-        x1, y1, x2, y2 = face
+        x1, y1, x2, y2 = face.tolist()
         width, height = size
         flat = height < width / 3
         rows = (y1, (y1 + y2 - height) / 2, y2 - height)
@@ -64,38 +74,33 @@ class Space:
         beside = [(x, y) for x in (right, left) for y in rows]
         stacked = [(x, y) for y in ((above, below) if flat else (below, above)) for x in columns]
         corners = [(x, y) for y in (below, above) for x in (right, left)]
-        for x, y in [*stacked, *beside, *corners] if flat else [*beside, *stacked, *corners]:
-            inside_x = min(max(x, gap), self.width - width - gap)
-            inside_y = min(max(y, gap), self.height - height - gap)
-            yield inside_x, inside_y, inside_x + width, inside_y + height
+        places = np.array([*stacked, *beside, *corners] if flat else [*beside, *stacked, *corners])
+        last = np.array([self.width - width - gap, self.height - height - gap])
+        places = np.minimum(np.maximum(places, gap), last)
+        return np.hstack([places, places + size])
 
 
-def overlap(box: Box, others: Sequence[Box]) -> float:
-    """Area in square pixels that ``box`` shares with ``others``, counted once for each."""
-    x1, y1, x2, y2 = box
-    shared = 0.0
-    for other in others:
-        across = min(x2, other[2]) - max(x1, other[0])
-        down = min(y2, other[3]) - max(y1, other[1])
-        if across > 0 and down > 0:
-            shared += across * down
-    return shared
+def overlap(boxes: Boxes, others: Boxes) -> NDArray[np.float64]:
+    """Area in square pixels that each of ``boxes [..., 4]`` shares with all ``others [N, 4]``, added up: ``[...]``."""
+    low = np.maximum(boxes[..., None, :2], others[:, :2])
+    high = np.minimum(boxes[..., None, 2:], others[:, 2:])
+    area: NDArray[np.float64] = np.maximum(high - low, 0).prod(-1).sum(-1)
+    return area
 
 
-def _fill(
-    queue: Sequence[int], options: Sequence[list[Box]], kept: list[Box]
-) -> tuple[dict[int, Box], float, int | None]:
+def _fill(queue: Sequence[int], options: Boxes, on_faces: NDArray[np.float64]) -> tuple[Boxes, float, int | None]:
     """Each card at its best free place in turn: the boxes, the area covered twice, and the first that had no place."""
-    boxes: dict[int, Box] = {}
+    placed = np.empty((len(queue), 4))
     covered, blocked = 0.0, None
-    for index in queue:
-        taken = [*kept, *boxes.values()]
-        shared = [overlap(box, taken) for box in options[index]]
-        least = min(shared)
-        boxes[index] = options[index][shared.index(least)]
-        covered += least
-        if least and blocked is None:
+    for turn, index in enumerate(queue):
+        shared = on_faces[index] + overlap(options[index], placed[:turn])
+        choice = int(shared.argmin())
+        placed[turn] = options[index, choice]
+        covered += float(shared[choice])
+        if shared[choice] and blocked is None:
             blocked = index
+    boxes = np.empty_like(placed)
+    boxes[list(queue)] = placed
     return boxes, covered, blocked
 
 

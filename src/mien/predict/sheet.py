@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.media.crop import box_matrix, cut
+from mien.media.crop import box_matrix, cut, transform_points
 from mien.media.image import read_image
 from mien.predict.card import card_of
 from mien.predict.paint import DIM, Canvas, Colour, shortened
@@ -80,10 +80,15 @@ def contact_sheet(
 
 
 def _paint_face(canvas: Canvas, image: Rgb, prediction: Prediction, corner: tuple[int, int], size_px: int) -> None:
+    """The face and its surroundings; what lies outside the picture stays the colour of the page."""
     assert prediction.face is not None
     x, y = corner
-    face = cut(image, box_matrix(_square_around(prediction.face.box), size_px), size_px)
-    canvas.pixels[y : y + size_px, x : x + size_px] = face
+    matrix = box_matrix(_square_around(prediction.face.box), size_px)
+    face = cut(image, matrix, size_px)
+    height, width = image.shape[:2]
+    (x1, y1), (x2, y2) = transform_points(np.array([[-0.5, -0.5], [width - 0.5, height - 0.5]]), matrix) + 0.5
+    left, top, right, bottom = np.clip(np.rint([x1, y1, x2, y2]), 0, size_px).astype(int).tolist()
+    canvas.pixels[y + top : y + bottom, x + left : x + right] = face[top:bottom, left:right]
 
 
 def _paint_caption(
