@@ -189,10 +189,12 @@ def override(run: Run, path: str, text: str) -> Run:
 
 
 def _override(config: Any, names: Sequence[str], value: Any, path: str) -> Any:
-    allowed = [f.name for f in fields(config)] if is_dataclass(config) else []
+    allowed = {f.name: f.type for f in fields(config)} if is_dataclass(config) else {}
     if names[0] not in allowed:
         raise ConfigError(f"There is no field {path!r}; at {names[0]!r} there are: {', '.join(allowed) or 'no fields'}")
     old = getattr(config, names[0])
+    if allowed[names[0]] is float:
+        old = float(old)
     new = _override(old, names[1:], value, path) if len(names) > 1 else _fitting(old, value, path)
     return replace(config, **{names[0]: new})
 
