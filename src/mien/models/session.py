@@ -30,7 +30,7 @@ class TorchSession:
         self._device = _find_device(device)
         self._half = precision == "bf16"
         self._specs = bundle.inputs
-        self._network = build_network(bundle).to(self._device, memory_format=torch.channels_last)
+        self._network = build_network(bundle).to(self._device).to(memory_format=torch.channels_last)
         self.inputs = tuple(bundle.inputs)
         self.outputs = self._output_names()
 

@@ -52,6 +52,7 @@ class IRNet(nn.Module):
         stem_stride: int = 1,
     ) -> None:
         super().__init__()
+        self.units = units
         self.input_layer = nn.Sequential(
             nn.Conv2d(3, widths[0], 3, stem_stride, 1, bias=False), nn.BatchNorm2d(widths[0]), PReLU(widths[0])
         )
