@@ -7,7 +7,7 @@ Every ambiguity of a protocol (what votes mean, which classes count, what is hel
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Literal
 
 import numpy as np
@@ -112,17 +112,22 @@ class Splits:
         return (*self.select, *self.report) if self.halved else self.select
 
 
-def make_splits(samples: Sequence[Sample], config: DataConfig) -> Splits:
+def make_splits(
+    samples: Sequence[Sample], config: DataConfig, *, pixel_hashes: Mapping[str, str] | None = None
+) -> Splits:
     """Divide, label and clean the samples of one dataset.
 
     Args:
         samples: all that the reader found.
         config: the protocol.
+        pixel_hashes: digest of the decoded pixels by key, for layouts that bring none.
 
     Raises:
         DatasetError: if nothing is left to train on, or a label is not in the label set.
         ConfigError: if the classes to keep are not labels of the set.
     """
+    if pixel_hashes is not None:
+        samples = [replace(s, pixel_hash=s.pixel_hash or pixel_hashes.get(s.key)) for s in samples]
     labels, dropped = label_set_of(samples, config), Counter[str]()
     parts = _divide(samples, config)
     rules = {"train": config.train_rule, "valid": config.valid_rule, "test": config.valid_rule}

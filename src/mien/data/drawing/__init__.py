@@ -1,0 +1,1 @@
+"""A parametric face: its shape, its looks, and how it is painted."""

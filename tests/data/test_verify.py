@@ -1,0 +1,84 @@
+import cv2
+import numpy as np
+import pytest
+
+from mien.data.synthetic import write_dataset
+from mien.data.verify import verify
+from mien.schema.errors import DatasetError
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    for name in ("train/a/1.png", "train/a/2.png", "train/b/3.png", "valid/a/4.png"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        assert cv2.imwrite(str(path), np.full((8, 8, 3), 90, np.uint8))
+    return tmp_path
+
+
+def test_a_sound_folder(pictures):
+    report = verify("folder", pictures, decode=True)
+    assert report.ok
+    assert report.splits["train"].classes == {"a": 2, "b": 1}
+    assert report.splits["valid"].classes == {"a": 1, "b": 0}
+    assert (report.missing, report.unreadable, report.duplicates, report.leaks) == (0, 0, None, None)
+    assert report.root == pictures
+    assert report.page == "folder.md"
+
+
+def test_damaged_pictures_are_found_where_decoding_is_asked_for(pictures):
+    (pictures / "train" / "a" / "1.png").write_bytes(b"no picture")
+    assert verify("folder", pictures).unreadable is None
+    report = verify("folder", pictures, decode=True)
+    assert not report.ok
+    assert report.unreadable == 1
+    assert report.unreadable_examples[0].startswith("train/a/1.png: ")
+    assert report.problems[0].startswith("1 pictures cannot be decoded, e.g. train/a/1.png")
+
+
+def test_missing_pictures_and_other_counts_than_published(tmp_path):
+    (tmp_path / "EmoLabel").mkdir()
+    (tmp_path / "Image" / "aligned").mkdir(parents=True)
+    listed = ["train_00001.jpg 5", "train_00002.jpg 7", "test_0001.jpg 1"]
+    (tmp_path / "EmoLabel" / "list_patition_label.txt").write_text("\n".join(listed))
+    (tmp_path / "Image" / "aligned" / "train_00001_aligned.jpg").write_bytes(b"x")
+    report = verify("raf_db", tmp_path)
+    assert report.missing == 2
+    assert report.missing_examples == ("train_00002", "test_0001")
+    assert report.splits["train"].expected == (12271,)
+    assert report.splits["train"].classes["sadness"] == 1
+    counts, more, train, test, missing = report.problems
+    assert counts == "2 samples in 'train', published: 12271"
+    assert more == "1 samples in 'test', published: 3068"
+    assert "surprise 0 (published 1290)" in train
+    assert "surprise 1 (published 329)" in test
+    assert missing == "2 annotated pictures are missing, e.g. train_00002"
+
+
+def test_drawn_faces_need_no_root(tmp_path):
+    report = verify("synthetic")
+    assert report.ok
+    assert report.root is None
+    assert sum(split.samples for split in report.splits.values()) == 4000
+    written = verify("synthetic", write_dataset(tmp_path / "drawn", 14))
+    assert (written.root, written.splits["train"].samples) == (tmp_path / "drawn", 7)
+
+
+def test_where_nothing_is(tmp_path):
+    with pytest.raises(DatasetError, match="not a folder"):
+        verify("ferplus", tmp_path / "none")
+    with pytest.raises(DatasetError, match="no dataset 'ferpluss'"):
+        verify("ferpluss", tmp_path)
+
+
+def test_the_real_faces(mien_data):
+    report = verify("ferplus", mien_data / "fer2013", rule="argmax")
+    assert report.ok
+    train, valid = report.splits["train"], report.splits["valid"]
+    assert (train.samples, valid.samples) == (28558, 3579)
+    assert (sum(train.classes.values()), sum(valid.classes.values())) == (28386, 3553)
+    assert report.missing == 0
+    # 279 pictures of the validation and 288 of the test part also stand in training
+    assert report.leaks is not None
+    assert report.leaks > 279 + 288
+    assert report.duplicates is not None
