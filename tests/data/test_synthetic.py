@@ -64,15 +64,19 @@ def test_landmarks_are_in_the_order_of_ibug(drawn):
         height = p @ down
         assert height[17:27].mean() < height[36:48].mean() < height[30] < height[48:].mean() < height[8]
         along = p @ axis
-        for row in (range(3, 14), range(17, 27), (48, 51, 54), (31, 33, 35), (60, 62, 64), (36, 39, 42, 45)):
+        for row in (range(4, 13), range(17, 27), (48, 51, 54), (31, 33, 35), (60, 62, 64), (36, 39, 42, 45)):
             assert (np.diff(along[list(row)]) > 0).mean() > 0.8
         assert (height[[66, 67, 65]] >= height[[62, 61, 63]] - 1e-6).all()
 
 
 def test_landmarks_lie_on_what_is_drawn():
-    """Within an eye it is brighter than on the upper lid; the mouth is redder than the cheek."""
-    bright, red, n = 0, 0, 0
-    for index in range(210):
+    """The upper lid is darker than the temple, the upper lip redder than the cheek."""
+    dark, red = [], []
+
+    def at(values, points):
+        return np.mean([values[round(y), round(x)] for x, y in np.clip(points, 0, 127)])
+
+    for index in range(98):
         image, targets = render(index, 11)
         p = landmarks(targets)
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(float)

@@ -300,7 +300,8 @@ def project(
         centre: where the middle of the face falls, pixels.
     """
     outline = np.concatenate([face[:17], skull])
-    cheeks = outline * (0.94, 1, 1) + (0, 0, 0.42)
+    bulge = np.minimum(0.42, 0.6 * np.abs(outline[:, :1]))  # none at chin and crown
+    cheeks = outline * (0.94, 1, 1) + bulge * (0, 0, 1)
     ears = np.array([(-1.04, 0.12, -0.75), (1.04, 0.12, -0.75)]) * (-face[0, 0], 1, 1)
     irises = np.stack([face[36:42].mean(axis=0), face[42:48].mean(axis=0)])
     irises[:, 1] = (face[[36, 39], 1].mean() + face[[42, 45], 1].mean()) / 2 - 0.015
