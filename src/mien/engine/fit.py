@@ -23,6 +23,7 @@ from mien.engine import checkpoint
 from mien.engine.finish import calibrated, export
 from mien.engine.journal import Journal, read_journal, surroundings, write_json
 from mien.engine.material import Material, gather, labels_of
+from mien.engine.memory import keep_freed_memory
 from mien.engine.optim import ascend, descend, moving_average, set_rate
 from mien.engine.pace import Pace
 from mien.engine.progress import Bar
@@ -112,6 +113,7 @@ def set_up(run: Run, root: Path | None, out: Path, *, resume: bool, device: str,
         raise ConfigError(f"{out} holds a run already; go on with --resume, or give another folder with --out")
     out.mkdir(parents=True, exist_ok=True)
     torch.set_float32_matmul_precision("medium")
+    keep_freed_memory()
     fabric = Fabric(**_placed(device), precision=run.train.precision)
     fabric.launch()
     material = gather(run, root, run.model.inputs()["image"], progress=progress)
@@ -290,7 +292,9 @@ def _counted(loss: Any, material: Material) -> Any:
 
 
 def _size_px(state: State) -> int:
-    return state.run.train.size_px(state.pace.progress) or state.material.train.spec.size_px
+    """Side of the next epoch's input; the last epoch has the final one, however short the run became."""
+    progress = 1.0 if state.pace.left() == 1 else state.pace.progress
+    return state.run.train.size_px(progress) or state.material.train.spec.size_px
 
 
 def _sized(faces: Faces, size_px: int) -> Faces:
