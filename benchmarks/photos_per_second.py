@@ -26,7 +26,7 @@ def photos(folder: Path, count: int) -> list[Path]:
     paths = []
     for number in range(count):
         down, right = rng.integers(0, 48, 2)
-        shifted = np.pad(source, ((down, 0), (right, 0), (0, 0)), mode="reflect")[:SIDE, :SIDE]
+        shifted = np.pad(source, ((down, 0), (right, 0), (0, 0)), mode="edge")[:SIDE, :SIDE]
         lit = np.clip(shifted[:, :: rng.choice((-1, 1))] * rng.uniform(0.8, 1.1), 0, 255).astype(np.uint8)
         paths.append(folder / f"{number:04d}.jpg")
         Image.fromarray(lit).save(paths[-1], quality=90)

@@ -23,12 +23,13 @@ from mien.deploy.export import onnx_graph, round_to_half
 from mien.media.crop import cut, whole_matrix
 from mien.media.tensors import image_tensor
 from mien.models import MODELS
+from mien.models.session import build_network
 from mien.runtime.bundle import find_bundle
 from mien.runtime.session import OpenVINOSession
 from mien.schema.errors import BundleError
 from mien.schema.inputs import ImageSpec
 from mien.schema.labels import FERPLUS
-from mien.schema.tables import look_up, resolve
+from mien.schema.tables import look_up
 
 NAMES = ("product_cross", "product_cross_small")
 BATCHES = (1, 32)
@@ -55,15 +56,12 @@ def network(name: str) -> Network:
     try:
         bundle = find_bundle(name)
     except BundleError:
-        config, labels, weights = look_up(MODELS, name, "model")(), FERPLUS, "random"
         torch.manual_seed(0)
-        module = config.build(labels)
+        config = look_up(MODELS, name, "model")()
+        module, spec, weights = config.build(FERPLUS).eval(), config.inputs()["image"], "random"
     else:
-        config, weights = resolve("mien.models.session:config_of")(bundle), f"trained ({bundle.hash12})"
-        module = config.build(bundle.labels)
-        module.load_state_dict({key: torch.from_numpy(np.asarray(v)) for key, v in bundle.weights().items()})
-    module = round_to_half(module.float().eval())
-    spec = config.inputs()["image"]
+        module, spec, weights = build_network(bundle), bundle.inputs["image"], f"trained ({bundle.hash12})"
+    module = round_to_half(module)
     return Network(name=name, module=module, spec=spec, weights=weights, gflop=_gflop(module, spec))
 
 
@@ -81,7 +79,8 @@ def faces(spec: ImageSpec, count: int, seed: int) -> NDArray[np.float32]:
 
     def one(index: int) -> NDArray[np.float32]:
         image = render(index, seed)[0]
-        return image_tensor(cut(image, whole_matrix(*image.shape[:2], spec.crop_px), spec.crop_px), spec)
+        whole = whole_matrix(image.shape[0], image.shape[1], spec.crop_px)
+        return image_tensor(cut(image, whole, spec.crop_px), spec)
 
     return np.stack([one(index) for index in range(count)])
 
