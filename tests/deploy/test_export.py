@@ -136,7 +136,7 @@ def test_a_graph_of_other_weights_is_refused(net: nn.Module, graph: bytes) -> No
     other = Net().eval()
     other.load_state_dict(net.state_dict())
     with torch.no_grad():
-        other.head.bias += 0.05
+        other.head.bias.add_(0.05)
     with pytest.raises(BundleError, match=r"not the trained model: 'logits' differs by 0\.05"):
         compare(other, graph, SPECS)
 

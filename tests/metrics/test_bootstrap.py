@@ -38,11 +38,11 @@ def test_the_vectorised_interval_agrees_with_resampling_row_by_row() -> None:
 def test_groups_widen_the_interval_as_if_each_were_one_sample() -> None:
     truth, predicted = columns(100)
     groups = np.repeat(np.arange(100), 9)
-    many = [np.repeat(column, 9) for column in (truth, predicted)]
+    many, answers = np.repeat(truth, 9), np.repeat(predicted, 9)
     single = confusion_intervals(STATISTICS, truth, predicted, 3)["accuracy"]
-    grouped = confusion_intervals(STATISTICS, *many, 3, groups=groups)["accuracy"]
-    loose = confusion_intervals(STATISTICS, *many, 3)["accuracy"]
-    by_rows = interval(classification.accuracy, *many, groups=groups)
+    grouped = confusion_intervals(STATISTICS, many, answers, 3, groups=groups)["accuracy"]
+    loose = confusion_intervals(STATISTICS, many, answers, 3)["accuracy"]
+    by_rows = interval(classification.accuracy, many, answers, groups=groups)
     width = single.high - single.low
     assert grouped.high - grouped.low == pytest.approx(width, rel=0.15)
     assert by_rows.high - by_rows.low == pytest.approx(width, rel=0.15)

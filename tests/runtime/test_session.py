@@ -88,7 +88,8 @@ def test_the_torch_form_is_resolved_only_when_asked_for(
         return lambda bundle, device, precision: f"{bundle.name} {device} {precision}"
 
     monkeypatch.setattr("mien.runtime.session.resolve", resolve)
-    assert open_session(make_bundle(), "torch", "cuda", precision="bf16") == "small cuda bf16"
+    opened: object = open_session(make_bundle(), "torch", "cuda", precision="bf16")
+    assert opened == "small cuda bf16"
     assert asked == ["mien.models.session:TorchSession"]
 
 

@@ -30,7 +30,8 @@ LOWER_IS_BETTER = frozenset({"nll", "brier", "ece", "nme"})
 
 def title(name: str) -> str:
     """A metric's name as reports print it, with its second name: ``accuracy (WAR)``."""
-    alias = ALIASES.get(name)
-    words = name.replace("_", " ").replace("f1", "F1")
-    words = words.upper() if name in ("nll", "ece", "nme") else words
-    return f"{words} ({alias})" if alias else words
+    words = _TITLES.get(name, name.replace("_", " "))
+    return f"{words} ({ALIASES[name]})" if name in ALIASES else words
+
+
+_TITLES = {"macro_f1": "macro F1", "nll": "NLL", "brier": "Brier score", "ece": "ECE", "nme": "NME"}

@@ -1,6 +1,6 @@
 """How far a figure would move with other samples of the same kind: percentile bootstrap intervals."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,12 +81,21 @@ def interval(
     value = metric(true, found)
     if not len(true):
         return _span(value, np.full((1, *np.shape(value)), np.nan), confidence)
-    numbers = _group_numbers(len(true), groups)
-    members = np.split(np.argsort(numbers, kind="stable"), np.cumsum(np.bincount(numbers))[:-1])
-    draws = np.random.default_rng(seed).integers(len(members), size=(resamples, len(members)))
-    rows = (np.concatenate([members[i] for i in draw]) for draw in draws)
+    rows = _resampled_rows(np.random.default_rng(seed), _group_numbers(len(true), groups), resamples)
     figures = np.array([metric(true[row], found[row]) for row in rows], dtype=np.float64)
     return _span(value, figures, confidence)
+
+
+def _resampled_rows(
+    rng: np.random.Generator, numbers: NDArray[np.int64], resamples: int
+) -> Iterator[NDArray[np.int64]]:
+    """Rows of each resample: of groups drawn with replacement, or of single samples if every group is one."""
+    sizes = np.bincount(numbers)
+    in_groups = np.argsort(numbers, kind="stable")
+    members = np.split(in_groups, np.cumsum(sizes)[:-1])
+    for _ in range(resamples):
+        drawn = rng.integers(len(sizes), size=len(sizes))
+        yield in_groups[drawn] if len(sizes) == len(numbers) else np.concatenate([members[group] for group in drawn])
 
 
 def confusion_intervals(
