@@ -94,6 +94,24 @@ def test_without_validation_a_share_of_each_class_is_held_back():
     assert make_splits(samples, replace(CONFIG, valid_ratio=0)).valid == ()
 
 
+def test_a_person_and_a_picture_are_not_torn_apart():
+    people = [sample(f"k{i}", label="neutral" if i % 3 else "fear", subject=f"person{i // 6}") for i in range(120)]
+    splits = make_splits(people, CONFIG)
+    held, trained = ({x.sample.subject for x in part} for part in (splits.valid, splits.train))
+    assert not held & trained
+    assert len(held) == 4
+    faces = [sample(f"photo{i // 4}.jpg#{i % 4}", label=("neutral", "fear")[i % 2]) for i in range(80)]
+    splits = make_splits(faces, CONFIG)
+    pictures = [{x.sample.key.split("#")[0] for x in part} for part in (splits.valid, splits.train)]
+    assert [len(p) for p in pictures] == [4, 16]
+
+
+def test_hashes_can_be_handed_in():
+    samples = [sample("a"), sample("b"), sample("c"), *many(3, "valid")]
+    splits = make_splits(samples, CONFIG, pixel_hashes={"a": "p", "b": "p", "c": "v", "valid0": "v", "valid1": "w"})
+    assert keys(splits.train) == ["a"]
+
+
 def test_test_part_can_serve_as_validation():
     samples = many(10, "train") + many(6, "test")
     splits = make_splits(samples, replace(CONFIG, valid_splits=("test",), halve_valid=False))

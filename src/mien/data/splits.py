@@ -206,15 +206,29 @@ def _fold(samples: Sequence[Sample], fold: int) -> tuple[list[Sample], list[Samp
 
 
 def _hold_back(samples: list[Sample], ratio: float) -> tuple[list[Sample], list[Sample]]:
-    """A share of each class, at least one sample of a class with two, chosen by the hash of the key."""
-    by_class = defaultdict[str, list[Sample]](list)
+    """A share of each class, at least one sample of a class with two, chosen by hash.
+
+    All samples of a person, or else of a picture, stay together; so a class may lose a little more than its share.
+    """
+    left = Counter(_stratum(sample) for sample in samples)
+    wanted = {stratum: max(1, round(ratio * n)) for stratum, n in left.items()}
+    groups = defaultdict[str, list[Sample]](list)
     for sample in samples:
-        by_class[_stratum(sample)].append(sample)
+        groups[_group(sample)].append(sample)
     held = set[str]()
-    for members in by_class.values():
-        count = min(max(1, round(ratio * len(members))), len(members) - 1)
-        held.update(s.key for s in sorted(members, key=_hash)[:count])
+    for group in sorted(groups, key=_hash):
+        members = Counter(_stratum(sample) for sample in groups[group])
+        spared = all(left[stratum] > n for stratum, n in members.items())
+        if spared and any(wanted[stratum] > 0 for stratum in members):
+            left.subtract(members)
+            wanted = {stratum: n - members[stratum] for stratum, n in wanted.items()}
+            held.update(sample.key for sample in groups[group])
     return [s for s in samples if s.key not in held], [s for s in samples if s.key in held]
+
+
+def _group(sample: Sample) -> str:
+    """What must not be torn apart: a person, the faces of one picture (``name#face``), or the sample itself."""
+    return f"subject {sample.subject}" if sample.subject else sample.key.partition("#")[0]
 
 
 def _stratum(sample: Sample) -> str:
@@ -270,12 +284,12 @@ def _halve(valid: list[Labelled], part: Sequence[Sample], config: DataConfig) ->
 def _limit(part: list[Labelled], limit: int | None) -> tuple[Labelled, ...]:
     if limit is None or len(part) <= limit:
         return tuple(part)
-    chosen = {labelled.sample.key for labelled in sorted(part, key=lambda x: _hash(x.sample))[:limit]}
+    chosen = {labelled.sample.key for labelled in sorted(part, key=lambda x: _hash(x.sample.key))[:limit]}
     return tuple(labelled for labelled in part if labelled.sample.key in chosen)
 
 
-def _hash(sample: Sample) -> str:
-    return hashlib.sha256(f"order {sample.key}".encode()).hexdigest()
+def _hash(name: str) -> str:
+    return hashlib.sha256(f"order {name}".encode()).hexdigest()
 
 
 def _describe(sample: Sample) -> str:
