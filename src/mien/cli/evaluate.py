@@ -1,0 +1,78 @@
+"""``mien evaluate BUNDLE``: how well a trained model does on a dataset."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from mien.cli.reach import reach
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate:
+    """Measure a trained model on a dataset: figures with 95 % intervals, and a report with pictures.
+
+    Attributes:
+        model: name or folder of a trained model.
+        dataset: name of a dataset; `mien data list` shows them.
+        data: root of the dataset; by default its folder under $MIEN_DATA.
+        split: valid reports the half that chose nothing, and lists the other half and the whole beside it.
+        out: folder for report.json, report.md, confusion.png and reliability.png.
+        runtime: what computes: openvino, onnx (extra `export`) or torch (extra `train`).
+        device: cpu; cuda for onnx and torch.
+        precision: bf16 is faster and exact to about three digits.
+        crop: whole for a model that was trained on pictures as they are.
+        resamples: of the bootstrap intervals.
+        seed: of the bootstrap.
+    """
+
+    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME|DIR")]
+    dataset: str
+    data: Annotated[Path | None, tyro.conf.arg(metavar="ROOT")] = None
+    split: Literal["train", "valid", "valid_a", "valid_b", "test"] = "valid"
+    out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    runtime: Literal["openvino", "onnx", "torch"] = "openvino"
+    device: str = "cpu"
+    precision: Literal["fp32", "bf16"] = "fp32"
+    crop: Literal["face", "whole"] = "face"
+    resamples: int = 1000
+    seed: int = 0
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Parse the arguments of ``mien evaluate``, measure and print the figures."""
+    options = tyro.cli(Evaluate, prog="mien evaluate", args=arguments)
+    evaluate = reach("mien.engine.evaluate:evaluate", extra="evaluate", purpose="Evaluating")
+    report = evaluate(
+        options.model,
+        options.dataset,
+        root=options.data,
+        split=options.split,
+        out=options.out,
+        runtime=options.runtime,
+        device=options.device,
+        precision=options.precision,
+        crop=options.crop,
+        resamples=options.resamples,
+        seed=options.seed,
+    )
+    dataset = report["dataset"]
+    print(f"{report['bundle']['name']} on {dataset['title']}, {dataset['part']}: {report['faces']} faces\n")
+    for figure in report["metrics"].values():
+        print(_line(figure["title"], figure["value"], figure["low"], figure["high"]))
+    if "per_class" in report:
+        print("\nrecall of each class")
+        for name, figures in report["per_class"].items():
+            recall = figures["recall"]
+            print(_line(f"{name} ({figures['count']})", recall["value"], recall["low"], recall["high"]))
+    if options.out:
+        print(f"\nreport: {options.out / 'report.md'}")
+    return 0
+
+
+def _line(title: str, value: float | None, low: float | None, high: float | None) -> str:
+    number = "     –" if value is None else f"{value:.4f}"
+    span = "" if low is None or high is None else f"  ({low:.4f} to {high:.4f})"
+    return f"  {title:<32} {number}{span}"

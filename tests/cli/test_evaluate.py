@@ -1,0 +1,60 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mien.cli import evaluate
+
+FIGURE = {"title": "accuracy (WAR)", "value": 0.875, "low": 0.85, "high": 0.9}
+REPORT = {
+    "bundle": {"name": "tiny"},
+    "dataset": {"title": "FERPlus", "part": "validation part, half B"},
+    "faces": 1600,
+    "metrics": {"accuracy": FIGURE, "ece": {"title": "ECE", "value": None, "low": None, "high": None}},
+    "per_class": {"neutral": {"count": 800, "recall": {"value": 0.5, "low": 0.4, "high": 0.6}}},
+}
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
+    calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+
+    def measure(*given: Any, **options: Any) -> dict[str, Any]:
+        calls.append((given, options))
+        return REPORT
+
+    monkeypatch.setattr(evaluate, "reach", lambda target, **_: measure)
+    return calls
+
+
+def test_figures_are_printed_with_intervals(mien, measured) -> None:
+    code, out, err = mien("evaluate", "tiny", "--dataset", "ferplus", "--data", "d", "--split", "valid", "--out", "o")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0] == "tiny on FERPlus, validation part, half B: 1600 faces"
+    assert lines[2].split() == ["accuracy", "(WAR)", "0.8750", "(0.8500", "to", "0.9000)"]
+    assert lines[3].split() == ["ECE", "–"]
+    assert "neutral (800)" in out
+    assert str(Path("o") / "report.md") in out
+    ((given, options),) = measured
+    assert given == ("tiny", "ferplus")
+    assert (options["root"], options["split"], options["out"]) == (Path("d"), "valid", Path("o"))
+    assert (options["runtime"], options["crop"], options["resamples"]) == ("openvino", "face", 1000)
+
+
+def test_other_splits_are_refused(mien, measured) -> None:
+    code, _, err = mien("evaluate", "tiny", "--dataset", "ferplus", "--split", "dev")
+    assert code == 2
+    assert "valid_b" in err
+    assert not measured
+
+
+def test_flags_are_those_of_the_function() -> None:
+    from dataclasses import fields
+    from inspect import signature
+
+    from mien.engine.evaluate import evaluate as function
+
+    renamed = {"data": "root"}
+    names = {renamed.get(one.name, one.name) for one in fields(evaluate.Evaluate)}
+    assert names <= set(signature(function).parameters)
