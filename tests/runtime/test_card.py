@@ -11,6 +11,8 @@ FIGURES = {
         "anger": {"count": 0, "recall": {"value": None, "low": None, "high": None}},
     },
     "notes": ["Votes of one answer are ignored."],
+    "tables": [{"title": "End to end", "head": ["size", "accuracy"], "rows": [["112 px", "0.86"]]}],
+    "pictures": {"faces.png": "Faces and what was read"},
     "milliseconds_per_face": 3.25,
     "parity": {"max_abs": 1.2e-6},
 }
@@ -42,7 +44,9 @@ def test_the_card_prints_figures_with_intervals_and_counts(make_bundle: Callable
         "| ece | 0.0210 |  |",
         "| neutral | 500 | 0.9000 | 0.8500 to 0.9500 |",
         "| anger | 0 | – |  |",
+        "End to end:\n\n| size | accuracy |\n| --- | --- |\n| 112 px | 0.86 |",
         "Votes of one answer are ignored.",
+        "![Faces and what was read](faces.png)",
         "| milliseconds per face | 3.2500 |",
         "| parity | max_abs 1.2e-06 |",
     ):

@@ -199,7 +199,8 @@ def fit_temperature_and_threshold(
     """Fit temperature and threshold on half A of the validation part and store both in the bundle.
 
     Args:
-        model: a classifier's bundle, its folder or its name; its ``config.json`` and card are written anew.
+        model: a classifier's bundle, its folder or its name; its ``config.json`` and card are written anew, without
+            the figures that were measured with other settings.
         dataset: name in ``READERS``.
         root: folder of the dataset.
         data: the protocol, for another than the dataset's usual one.
@@ -225,6 +226,7 @@ def fit_temperature_and_threshold(
     return revise_bundle(
         bundle,
         task={**bundle.task, "temperature": temperature, "min_score": min_score},
+        figures={},
         provenance={
             **bundle.provenance,
             "calibrated_on": f"{READERS[dataset].title}, {PARTS[half.part]}, {half.rule} rule: {len(half.truth)} faces",

@@ -73,8 +73,11 @@ def _figures(figures: Mapping[str, Any]) -> list[str]:
     if classes:
         rows = ((name, c.get("count", ""), *_interval_row("", c.get("recall"))[1:]) for name, c in classes.items())
         parts.append(_table(("class", "faces", "recall", "95 % interval"), rows))
+    for part in figures.get("tables", ()):
+        parts += [f"{part['title']}:", _table(part["head"], part["rows"])]
     parts += [str(note) for note in figures.get("notes", ())]
-    known = {"data", "metrics", "per_class", "notes"}
+    parts += [f"![{caption}]({name})\n\n{caption}" for name, caption in figures.get("pictures", {}).items()]
+    known = {"data", "metrics", "per_class", "tables", "notes", "pictures"}
     others = [(key.replace("_", " "), _short(value)) for key, value in figures.items() if key not in known]
     return [*parts, _table(("", ""), others)] if others else parts
 

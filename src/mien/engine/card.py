@@ -1,0 +1,129 @@
+"""From reports to the card of a bundle: what was measured becomes its ``figures`` and is drawn into ``README.md``."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mien.engine.report import number, span
+from mien.metrics import title
+from mien.runtime.bundle import Bundle, revise_bundle
+from mien.schema.errors import BundleError
+
+Report = Mapping[str, Any]
+
+SCORES = ("accuracy", "mean_class_accuracy")
+RULES = {"majority": "majority of the votes", "argmax": "most votes", "label": "one label each"}
+
+
+def write_card(
+    bundle: Bundle,
+    report: Report,
+    *,
+    end_to_end: Report | None = None,
+    notes: Sequence[str] = (),
+    pictures: Mapping[str, str] | None = None,
+    provenance: Mapping[str, Any] | None = None,
+) -> Bundle:
+    """Store what was measured in a bundle and draw its card anew. Evaluating alone never does that.
+
+    Args:
+        bundle: as it was measured.
+        report: of :func:`mien.engine.evaluate.evaluate`.
+        end_to_end: of :func:`mien.engine.end_to_end.end_to_end`.
+        notes: sentences for the end of the card, such as what was seen by eye.
+        pictures: caption by name of a file in the bundle's folder.
+        provenance: more about how the weights came to be; added to what the bundle says already.
+
+    Raises:
+        BundleError: if a report is of other weights or another task, or a picture is not there.
+    """
+    _check(bundle, report, end_to_end)
+    missing = [name for name in pictures or {} if not (bundle.path / name).is_file()]
+    if missing:
+        raise BundleError(f"{bundle.path} has no picture {', '.join(missing)}; put it there before the card names it.")
+    figures = {
+        "data": _data(report),
+        "metrics": report["metrics"],
+        "per_class": {
+            name: {"count": one["count"], "recall": one["recall"]} for name, one in report.get("per_class", {}).items()
+        },
+        "tables": [*_parts(report), *_end_to_end(end_to_end)],
+        "notes": [*_abstaining(report), *notes],
+        "pictures": dict(pictures or {}),
+    }
+    return revise_bundle(bundle, figures=figures, provenance={**bundle.provenance, **(provenance or {})})
+
+
+def _check(bundle: Bundle, report: Report, end_to_end: Report | None) -> None:
+    measured = [f"{report['bundle']['name']}@{report['bundle']['hash']}"]
+    measured += [end_to_end["model"]] if end_to_end else []
+    own = f"{bundle.name}@{bundle.hash12}"
+    others = [name for name in measured if name != own]
+    if others:
+        raise BundleError(f"The card of {own} cannot carry figures of {', '.join(others)}; measure it again.")
+    if report["bundle"]["task"] != dict(bundle.task):
+        raise BundleError(
+            f"{own} was measured with the settings {report['bundle']['task']}, it has {dict(bundle.task)} now; "
+            "measure it again."
+        )
+
+
+def _data(report: Report) -> str:
+    dataset, runtime = report["dataset"], report["runtime"]
+    rule = f" ({RULES[dataset['rule']]})" if "per_class" in report else ""
+    return (
+        f"{dataset['title']}, {dataset['part']}{rule}: {report['faces']} faces, aligned by "
+        f"{', '.join(f'{name} {count}' for name, count in report['alignment'].items())}; {runtime['name']} "
+        f"{runtime['precision']}, {report['date']}, commit {report['surroundings']['commit'] or 'unknown'}; "
+        f"{report['intervals']['resamples']} bootstrap resamples, seed {report['intervals']['seed']}"
+    )
+
+
+def _parts(report: Report) -> list[dict[str, Any]]:
+    names = ("accuracy", "mean_class_accuracy", "macro_f1")
+    rows = [
+        [
+            line["part"],
+            RULES[line["rule"] if report["dataset"]["rule"] != "label" else "label"],
+            line["faces"],
+            *(f"{number(line[name]['value'])} ({span(line[name])})" for name in names),
+        ]
+        for line in report.get("parts", ())
+    ]
+    head = ["part", "labels", "faces", *map(title, names)]
+    return [{"title": "Every part and label rule", "head": head, "rows": rows}] if rows else []
+
+
+def _end_to_end(report: Report | None) -> list[dict[str, Any]]:
+    if report is None:
+        return []
+    rows = [
+        [
+            f"{line['size_px']} px",
+            f"{100 * line['found']:.1f} %",
+            f"{number(line['accuracy']['value'])} ({span(line['accuracy'])})",
+            number(line["mean_class_accuracy"]["value"]),
+        ]
+        for line in report["sizes"]
+    ]
+    crops = report["crops"]
+    mean = number(crops["mean_class_accuracy"]["value"])
+    rows.append(["prepared crops", "", f"{number(crops['accuracy']['value'])} ({span(crops['accuracy'])})", mean])
+    caption = (
+        f"End to end: {report['faces']} faces in scenes of 640 x 480 pixels, found first; a missed face is an error"
+    )
+    return [{"title": caption, "head": ["side of the face picture", "found", *map(title, SCORES)], "rows": rows}]
+
+
+def _abstaining(report: Report) -> list[str]:
+    if "abstaining" not in report:
+        return []
+    found = report["abstaining"]
+    parts = [f"With its threshold the model gives {_share(found['coverage'])} of these faces a label"]
+    parts.append(f"of those {_share(found['accuracy_of_answered'])} are right")
+    if found["accuracy_of_held_back"] is not None:
+        parts.append(f"of those held back {_share(found['accuracy_of_held_back'])} would have been")
+    return [f"{', '.join(parts)}. The figures above count every face."]
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f} %"
