@@ -109,31 +109,51 @@ class Detectors:
                 yield decode(values, scores, anchors, kind.side_px, self._min_score)
 
 
-def merged(detections: Sequence[Detection], *, max_overlap: float = 0.3) -> list[Detection]:
-    """One detection a face, best score first.
-
-    Of detections that overlap, or of which one lies in the other, the best is kept; its box and points are averaged,
-    weighted by score, with those of about the same place and size.
-    """
-    rest = sorted(detections, key=lambda detection: -detection.score)
-    boxes = np.array([detection.box for detection in rest]).reshape(-1, 4)
-    alive = np.ones(len(rest), bool)
+def merged(detections: Sequence[Detection]) -> list[Detection]:
+    """One detection a face, best score first: the best of those that overlap, averaged with those of its size."""
     faces = []
-    for number, best in enumerate(rest):
-        if not alive[number]:
-            continue
-        union, inside = overlaps(boxes[number], boxes)
-        same = alive & ((union > max_overlap) | (inside > _MAX_INSIDE))
-        faces.append(_averaged(best, [rest[i] for i in np.flatnonzero(same & (union > _SAME_SIZE))]))
-        alive &= ~same
+    for best, others in _clusters(detections):
+        union, _ = overlaps(np.array(best.box), _boxes(others))
+        faces.append(_averaged([best, *(one for one, share in zip(others, union, strict=True) if share > _SAME_SIZE)]))
     return faces
 
 
+def distinct(detections: Sequence[Detection]) -> list[Detection]:
+    """The best of those that overlap, best score first, as they are."""
+    return [best for best, _ in _clusters(detections)]
+
+
+def is_among(detection: Detection, faces: Sequence[Detection]) -> bool:
+    """Whether a detection shows one of these faces."""
+    return bool(_same(detection, faces).any())
+
+
+_MIN_OVERLAP = 0.3
+"""Boxes that overlap by more than this are of one face."""
+
 _MAX_INSIDE = 0.7
-"""A box of which more than this share lies in a better one, or the reverse, is the same face."""
+"""So are boxes of which more than this share of the smaller lies in the larger."""
 
 _SAME_SIZE = 0.5
 """Boxes that overlap by more than this are averaged."""
+
+
+def _clusters(detections: Sequence[Detection]) -> Iterator[tuple[Detection, list[Detection]]]:
+    rest = sorted(detections, key=lambda detection: -detection.score)
+    while rest:
+        best, *rest = rest
+        same = _same(best, rest)
+        yield best, [one for one, alike in zip(rest, same, strict=True) if alike]
+        rest = [one for one, alike in zip(rest, same, strict=True) if not alike]
+
+
+def _same(detection: Detection, others: Sequence[Detection]) -> NDArray[np.bool_]:
+    union, inside = overlaps(np.array(detection.box), _boxes(others))
+    return (union > _MIN_OVERLAP) | (inside > _MAX_INSIDE)
+
+
+def _boxes(detections: Sequence[Detection]) -> NDArray[np.float64]:
+    return np.array([detection.box for detection in detections]).reshape(-1, 4)
 
 
 def overlaps(box: NDArray[np.float64], boxes: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -185,8 +205,9 @@ def _in_pixels(
     ]
 
 
-def _averaged(best: Detection, alike: Sequence[Detection]) -> Detection:
+def _averaged(alike: Sequence[Detection]) -> Detection:
+    """The first, with the mean box and points of all, weighted by score."""
     weights = [detection.score for detection in alike]
     x1, y1, x2, y2 = np.average([detection.box for detection in alike], axis=0, weights=weights).tolist()
     keypoints = np.average([detection.keypoints for detection in alike], axis=0, weights=weights)
-    return replace(best, box=(x1, y1, x2, y2), keypoints=keypoints)
+    return replace(alike[0], box=(x1, y1, x2, y2), keypoints=keypoints)

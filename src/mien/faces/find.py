@@ -7,14 +7,17 @@ portrait costs one look, and a group photo is searched throughout.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from mien.faces.detect import Detection, Detectors, Rgb, Tile, merged, moved
+from mien.faces.detect import Detection, Detectors, Rgb, Tile, distinct, is_among, merged, moved
 from mien.media.crop import box_matrix, cut, invert
 
 __all__ = ["Detection", "FaceFinder", "grid", "sides"]
+
+Confirm = Callable[[Sequence[Detection]], Sequence[bool]]
+"""Says of each detection whether it is a face."""
 
 _OVERLAP = 0.35
 """Neighbouring tiles share this part of their side, so that a face of that size is whole in one of them."""
@@ -60,20 +63,29 @@ class FaceFinder:
         self._detectors = Detectors(min_score=min(_TRACE_SCORE, min_score), threads=threads)
 
     def __call__(self, image: Rgb) -> list[Detection]:
-        """The faces of ``uint8 [H, W, 3]`` RGB, best first."""
+        """The faces of ``uint8 [H, W, 3]`` RGB, best first, as the detectors alone see them."""
+        return self.search(image, lambda detections: [True] * len(detections))
+
+    def search(self, image: Rgb, confirm: Confirm) -> list[Detection]:
+        """The same with a second opinion on every face, so that none that is false ends the search early."""
         height, width = image.shape[:2]
         levels = sides(height, width, self.min_face_px)
-        tiles = [Tile(0.0, 0.0, levels[0])]
-        found = self._look(image, tiles)
-        if not any(self._is_face(one) for one in found[0]):
-            found[0] += self._look_around(image)
-        faces = [one for seen in found for one in seen]
-        for side in levels[1:]:
-            doubtful = [not self._is_settled(tile, seen) for tile, seen in zip(tiles, found, strict=True)]
-            tiles = _finer(tiles, doubtful, grid(height, width, side))
-            found = self._look(image, tiles)
-            faces += [one for seen in found for one in seen]
-        return merged([one for one in faces if self._is_face(one)])
+        tiles, doubtful, faces = [Tile(0.0, 0.0, levels[0])], [True], []
+        for side in levels:
+            if side != levels[0]:
+                tiles = _finer(tiles, doubtful, grid(height, width, side))
+            seen = self._look(image, tiles)
+            found = self._confirmed([one for tile in seen for one in tile], confirm)
+            if side == levels[0] and not found:
+                found = self._confirmed(self._look_around(image), confirm)
+            faces += found
+            doubtful = [not _is_settled(tile, ones, found) for tile, ones in zip(tiles, seen, strict=True)]
+        return distinct(faces)
+
+    def _confirmed(self, seen: Sequence[Detection], confirm: Confirm) -> list[Detection]:
+        sure = [one for one in seen if one.score >= self.min_score and one.size_px >= _KEPT_SIZE * self.min_face_px]
+        faces = merged(sure)
+        return [one for one, is_there in zip(faces, confirm(faces), strict=True) if is_there]
 
     def _look(self, image: Rgb, tiles: Sequence[Tile]) -> list[list[Detection]]:
         """What each tile shows, without what is cut by its edge or too small for it."""
@@ -91,15 +103,6 @@ class FaceFinder:
         matrix = box_matrix((-extra, -extra, width + extra, height + extra), side)
         back = invert(matrix)
         return [moved(one, back) for one in self._detectors.on_squares([cut(image, matrix, side)])[0]]
-
-    def _is_face(self, one: Detection) -> bool:
-        return one.score >= self.min_score and one.size_px >= _KEPT_SIZE * self.min_face_px
-
-    def _is_settled(self, tile: Tile, seen: Sequence[Detection]) -> bool:
-        seen = merged(seen)
-        clear = [self._is_face(one) and _is_clear(one, tile) for one in seen]
-        small = [one.size_px < _CLEAR_SPAN * tile.side for one in seen]
-        return any(clear) and not any(s and not c for s, c in zip(small, clear, strict=True))
 
 
 def sides(height: int, width: int, min_face_px: int) -> list[float]:
@@ -147,6 +150,23 @@ def _is_whole(one: Detection, tile: Tile, height: int, width: int) -> bool:
     )
 
 
+def _is_settled(tile: Tile, seen: Sequence[Detection], found: Sequence[Detection]) -> bool:
+    """Whether a tile holds a face that is large enough for it, and no sign of small ones.
+
+    Args:
+        tile: the tile.
+        seen: everything that the detectors saw in it, sure or not.
+        found: the faces of the whole level.
+    """
+    clear = [one for one in found if _is_clear(one, tile)]
+    traces = [one for one in seen if one.size_px < _CLEAR_SPAN * tile.side]
+    return bool(clear) and all(is_among(trace, clear) for trace in traces)
+
+
 def _is_clear(one: Detection, tile: Tile) -> bool:
+    """Whether a face has its centre in the tile and fills a fair share of it."""
+    x1, y1, x2, y2 = one.box
+    if not (tile.x <= (x1 + x2) / 2 <= tile.x + tile.side and tile.y <= (y1 + y2) / 2 <= tile.y + tile.side):
+        return False
     span = one.size_px / tile.side
     return span >= _CLEAR_SPAN or (span >= _SURE_SPAN and one.score >= _SURE_SCORE)

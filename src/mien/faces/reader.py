@@ -17,6 +17,9 @@ MIN_PRESENCE = 0.5
 TRUSTED_SCORE = 0.75
 """A detection with this score is kept even if the mesh does not find a face there."""
 
+_SAME_EYES = 0.5
+"""Two faces whose eyes are closer than this share of their distance are one."""
+
 Find = Callable[[NDArray[np.uint8]], Sequence[Detection]]
 
 
@@ -45,10 +48,21 @@ class FaceReader:
         Returns:
             Faces aligned by the mesh, or by the detector where the mesh fails on a face that is beyond doubt.
         """
-        detections = self._find(image)
-        meshes = self._mesh(image, detections)
-        faces = [to_face(detection, *mesh) for detection, mesh in zip(detections, meshes, strict=True)]
-        return sorted((face for face in faces if face), key=lambda face: (face.box[0], face.box[1]))
+        found: dict[int, tuple[Detection, Face | None]] = {}
+
+        def confirm(detections: Sequence[Detection]) -> list[bool]:
+            meshes = self._mesh(image, detections)
+            faces = [to_face(one, *mesh) for one, mesh in zip(detections, meshes, strict=True)]
+            found.update((id(one), (one, face)) for one, face in zip(detections, faces, strict=True))
+            return [face is not None for face in faces]
+
+        if isinstance(self._find, FaceFinder):
+            detections = self._find.search(image, confirm)
+        else:
+            detections = list(self._find(image))
+            confirm(detections)
+        faces = [face for _, face in (found[id(one)] for one in detections) if face]
+        return sorted(_distinct(faces), key=lambda face: (face.box[0], face.box[1]))
 
 
 def to_face(detection: Detection, mesh: NDArray[np.float32], presence: float) -> Face | None:
@@ -78,3 +92,20 @@ def to_face(detection: Detection, mesh: NDArray[np.float32], presence: float) ->
         alignment="detector",
         presence=presence,
     )
+
+
+def _distinct(faces: Sequence[Face]) -> list[Face]:
+    """Without those whose eyes lie on the eyes of a better face: a box beside a face can lead the mesh to it."""
+    kept: list[Face] = []
+    for face in sorted(faces, key=lambda face: -face.score):
+        if not any(_eye_shift(face, other) < _SAME_EYES for other in kept):
+            kept.append(face)
+    return kept
+
+
+def _eye_shift(face: Face, other: Face) -> float:
+    """Distance of the midpoints of the eyes, as a share of the other face's eye distance."""
+    assert face.eyes is not None and other.eyes is not None
+    between = other.eyes[1] - other.eyes[0]
+    shift = face.eyes.mean(axis=0) - other.eyes.mean(axis=0)
+    return float(np.hypot(*shift) / max(np.hypot(*between), 1e-9))
