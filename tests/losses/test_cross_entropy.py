@@ -44,7 +44,7 @@ def test_distributions_as_torch(outputs: SimpleNamespace) -> None:
 
 @pytest.mark.parametrize(("name", "power"), [("inverse", -1.0), ("inverse_root", -0.5)])
 def test_class_weights_as_torch(outputs: SimpleNamespace, label: torch.Tensor, name: str, power: float) -> None:
-    config = CrossEntropy(class_weight=name, class_counts=COUNTS)  # type: ignore[arg-type]
+    config = CrossEntropy(class_weight=name, class_counts=COUNTS)
     weights = torch.tensor(COUNTS) ** power
     expected = F.cross_entropy(outputs.logits, label, weight=weights)
     torch.testing.assert_close(value(config, outputs, label=label), expected)

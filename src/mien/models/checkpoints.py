@@ -31,6 +31,9 @@ COUNTER = "num_batches_tracked"
 Rename = Callable[[str], tuple[str, ...]]
 """A published name to ours; no name for what is left out on purpose."""
 
+_UNREADABLE = (AttributeError, EOFError, LookupError, OSError, RuntimeError, SafetensorError, TypeError, ValueError)
+"""What reading a file that is no checkpoint may end in."""
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -115,7 +118,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return _stripped(load_file(path))
         loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, SafetensorError, RuntimeError, ValueError, EOFError) as error:
+    except _UNREADABLE as error:
         raise BundleError(f"{path} cannot be read as a checkpoint: {error}") from error
     except pickle.UnpicklingError as error:
         raise BundleError(

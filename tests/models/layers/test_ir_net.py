@@ -9,9 +9,9 @@ def test_units_and_names_are_those_of_ir_50() -> None:
     with torch.device("meta"):
         network = IRNet()
     assert len(network.body) == 21
-    widths = [unit.res_layer[3].out_channels for unit in network.body]  # type: ignore[index,union-attr]
+    widths = [unit.res_layer[3].out_channels for unit in network.body]
     assert widths == [64] * 3 + [128] * 4 + [256] * 14
-    strides = [unit.res_layer[3].stride[0] for unit in network.body]  # type: ignore[index,union-attr]
+    strides = [unit.res_layer[3].stride[0] for unit in network.body]
     assert [i for i, stride in enumerate(strides) if stride == 2] == [0, 3, 7]
     names = set(network.state_dict())
     assert {"input_layer.0.weight", "input_layer.2.weight", "body.3.shortcut_layer.1.bias"} <= names
@@ -22,9 +22,9 @@ def test_units_and_names_are_those_of_ir_50() -> None:
 def test_a_unit_equals_the_written_formula() -> None:
     torch.manual_seed(0)
     unit = IRUnit(4, 6, 2).eval()
-    first, conv1, prelu, conv2, last = unit.res_layer
+    first, conv1, prelu, conv2, last = unit.res_layer.children()
     x = torch.randn(2, 4, 7, 7)
-    down, norm = unit.shortcut_layer
+    down, norm = unit.shortcut_layer.children()
     torch.testing.assert_close(unit(x), last(conv2(prelu(conv1(first(x))))) + norm(down(x)))
 
 
