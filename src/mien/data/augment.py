@@ -4,6 +4,7 @@ Every function draws from the generator it is given and from nothing else, so a 
 seed alone, however many workers there are. Evaluation runs none of this.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -30,6 +31,9 @@ FLIP_68: NDArray[np.int64] = np.array(
     ]
 )
 """Point ``FLIP_68[i]`` of a mirrored face lies where point ``i`` of the face was."""
+
+
+_LEVELS = np.arange(256) / 255
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,10 +107,10 @@ def jitter(config: Augment, rng: np.random.Generator) -> tuple[Matrix, bool]:
         ``float64 [3, 3]`` that maps the crop onto itself, where (0, 0) and (1, 1) are its corners.
     """
     draw = rng.random(5)
-    spread = 2 * draw - 1
+    spread = (2 * draw - 1).tolist()
     scale = 1 + config.scale_ratio * spread[0]
-    angle = np.deg2rad(config.rotation_deg * spread[1])
-    cos, sin = scale * np.cos(angle), scale * np.sin(angle)
+    angle = math.radians(config.rotation_deg * spread[1])
+    cos, sin = scale * math.cos(angle), scale * math.sin(angle)
     flipped = bool(draw[4] < config.flip)
     mirror = -1.0 if flipped else 1.0
     centre_x, centre_y = 0.5 + config.shift_ratio * spread[2], 0.5 + config.shift_ratio * spread[3]
@@ -120,19 +124,22 @@ def jitter(config: Augment, rng: np.random.Generator) -> tuple[Matrix, bool]:
     return matrix, flipped
 
 
-def in_pixels(unit: Matrix, size_px: int) -> Matrix:
-    """A map of the unit square as a map of pixel coordinates, whole numbers at the centres of pixels."""
+def to_unit(size_px: int) -> Matrix:
+    """Pixel coordinates, whole numbers at the centres of pixels, to the unit square: ``float64 [3, 3]``."""
     half = 0.5 / size_px
-    inner = unit @ np.array([[1 / size_px, 0, half], [0, 1 / size_px, half], [0, 0, 1]])
-    scaled: Matrix = np.array([[size_px, 0, -0.5], [0, size_px, -0.5], [0, 0, 1]]) @ inner
-    return scaled
+    return np.array([[1 / size_px, 0, half], [0, 1 / size_px, half], [0, 0, 1]])
+
+
+def from_unit(size_px: int) -> Matrix:
+    """Inverse of :func:`to_unit`."""
+    return np.array([[size_px, 0, -0.5], [0, size_px, -0.5], [0, 0, 1.0]])
 
 
 def augment_crop(crop: NDArray[np.uint8], config: Augment, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """First hook: brightness, contrast, gamma, saturation, blur, noise and JPEG on ``uint8 [S, S, 3]`` RGB."""
+    """First hook: tone, saturation, blur, noise and JPEG of a crop, ``uint8 [S, S, 3]`` RGB or ``[S, S]`` grey."""
     if config.photometric:
-        crop = np.take(_tone_curve(config, rng.uniform(-1, 1, 3)), crop)
-    if config.saturation:
+        crop = np.asarray(cv2.LUT(crop, _tone_curve(config, rng.uniform(-1, 1, 3))), np.uint8)
+    if config.saturation and crop.ndim == 3:
         grey = crop.mean(axis=2, keepdims=True)
         share = 1 + config.saturation * rng.uniform(-1, 1)
         crop = np.clip(grey + share * (crop - grey), 0, 255).astype(np.uint8)
@@ -144,7 +151,7 @@ def augment_crop(crop: NDArray[np.uint8], config: Augment, rng: np.random.Genera
     if config.jpeg and rng.random() < config.jpeg:
         quality = int(rng.integers(config.jpeg_quality, 96))
         _, coded = cv2.imencode(".jpg", crop, [cv2.IMWRITE_JPEG_QUALITY, quality])
-        crop = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
+        crop = np.asarray(cv2.imdecode(coded, cv2.IMREAD_UNCHANGED), np.uint8)
     return crop
 
 
@@ -179,15 +186,16 @@ def augment_batch(
 
 def _tone_curve(config: Augment, spread: NDArray[np.float64]) -> NDArray[np.uint8]:
     """256 grey levels after gamma, contrast about the middle, and brightness."""
-    level = np.arange(256) / 255
-    level = level ** ((1 + config.gamma) ** spread[0])
-    level = 0.5 + (level - 0.5) * (1 + config.contrast * spread[1]) + config.brightness * spread[2]
-    return np.clip(np.rint(255 * level), 0, 255).astype(np.uint8)
+    gain = 255 * (1 + config.contrast * spread[1])
+    level = gain * (_LEVELS ** ((1 + config.gamma) ** spread[0]) - 0.5) + 255 * (0.5 + config.brightness * spread[2])
+    curve: NDArray[np.uint8] = np.rint(level).clip(0, 255).astype(np.uint8)
+    return curve
 
 
 def _add_noise(crop: NDArray[np.uint8], levels: float, rng: np.random.Generator) -> NDArray[np.uint8]:
-    noise = levels * rng.standard_normal(crop.shape[:2], np.float32)[..., None]
-    return np.clip(crop + noise, 0, 255).astype(np.uint8)
+    noise = levels * rng.standard_normal(crop.shape[:2], np.float32)
+    noisy = crop + (noise[..., None] if crop.ndim == 3 else noise)
+    return np.clip(noisy, 0, 255).astype(np.uint8)
 
 
 def _erase(image: NDArray[np.float32], config: Augment, rng: np.random.Generator) -> None:

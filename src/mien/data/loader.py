@@ -6,10 +6,10 @@ picture in one step. Randomness comes from (seed, epoch, position in the epoch) 
 Shapes: ``B`` batch, ``S`` side of the network's input, ``C`` classes.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, zip_longest
 from typing import Any
 
 import cv2
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from mien.data.augment import FLIP_68, Augment, augment_batch, augment_crop, augment_input, in_pixels, jitter
+from mien.data.augment import FLIP_68, Augment, augment_batch, augment_crop, augment_input, from_unit, jitter, to_unit
 from mien.data.splits import Labelled
 from mien.media.crop import cut, face_matrix, transform_points, whole_matrix
 from mien.media.image import read_source
@@ -34,18 +34,27 @@ _BATCH_STREAM = 1
 
 
 class Pictures:
-    """The source pictures of ``items``, ``uint8 [H, W, 3]`` RGB, kept in memory up to ``cache_mb``."""
+    """The source pictures of ``items``, kept in memory up to ``cache_mb``.
 
-    def __init__(self, items: Sequence[Labelled], cache_mb: int) -> None:
+    Args:
+        items: whose pictures.
+        cache_mb: how much may be kept.
+        grey: give pictures whose three channels are equal as ``uint8 [H, W]``; all others are ``[H, W, 3]`` RGB.
+    """
+
+    def __init__(self, items: Sequence[Labelled], cache_mb: int, *, grey: bool = False) -> None:
         self._sources = [item.sample.source for item in items]
         self._kept: dict[int, NDArray[np.uint8]] = {}
         self._free = cache_mb * 2**20
+        self._grey = grey
 
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
         kept = self._kept.get(index)
         if kept is not None:
             return kept
         image = read_source(self._sources[index])
+        if self._grey and (image == image[..., :1]).all():
+            image = np.ascontiguousarray(image[..., 0])
         if image.nbytes <= self._free:
             self._kept[index] = image
             self._free -= image.nbytes
@@ -97,7 +106,8 @@ class Faces(Dataset[Batch]):
         assert len(items) == len(faces), (len(items), len(faces))
         self.items, self.faces, self.spec, self.augment = tuple(items), tuple(faces), spec, augment
         self.landmarks = landmarks
-        self.pictures = pictures or Pictures(items, cache_mb)
+        self.pictures = pictures or Pictures(items, cache_mb, grey=spec.colour == "grey")
+        self._bases: dict[int, NDArray[np.float64]] = {}
         self.distributions = np.stack([item.distribution for item in items]) if items else np.zeros((0, 1), np.float32)
         self.epoch = Epoch(np.arange(len(items)))
 
@@ -122,8 +132,8 @@ class Faces(Dataset[Batch]):
     def __getitems__(self, positions: Sequence[int]) -> Batch:
         """The samples at these positions of the epoch as one batch."""
         indices = self.epoch.order[np.asarray(positions, np.int64)]
-        rngs = [self._rng(position) for position in positions] if self.augment else [None] * len(indices)
-        crops, points = zip(*(self._cut(i, rng) for i, rng in zip(indices, rngs, strict=True)), strict=True)
+        rngs = [self._rng(position) for position in positions] if self.augment else []
+        crops, points = zip(*(self._cut(i, rng) for i, rng in zip_longest(indices, rngs)), strict=True)
         images = image_batch(crops, self.spec)
         distributions = self.distributions[indices]
         if self.augment:
@@ -142,11 +152,20 @@ class Faces(Dataset[Batch]):
 
     def _cut(self, index: int, rng: np.random.Generator | None) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None]:
         image, face, side = self.pictures[index], self.faces[index], self.spec.crop_px
-        matrix = face_matrix(face, image.shape, self.spec) if face else whole_matrix(*image.shape[:2], side)
+        matrix = self._bases.get(index)
+        if matrix is None:
+            matrix = (
+                face_matrix(face, image.shape, self.spec)
+                if face
+                else whole_matrix(image.shape[0], image.shape[1], side)
+            )
+            self._bases[index] = matrix
         flipped = False
         if self.augment and rng is not None:
             unit, flipped = jitter(self.augment, rng)
-            matrix = in_pixels(unit, side)[:2] @ np.vstack([matrix, (0, 0, 1)])
+            change = from_unit(side)[:2] @ unit @ to_unit(side)
+            matrix = change[:, :2] @ matrix
+            matrix[:, 2] += change[:, 2]
         crop = cut(image, matrix, side)
         points = None
         if self.landmarks:
@@ -155,7 +174,7 @@ class Faces(Dataset[Batch]):
             points = points[FLIP_68] if flipped else points
         if self.augment and rng is not None:
             crop = augment_crop(crop, self.augment, rng)
-        return crop, points
+        return crop if crop.ndim == 3 else np.asarray(cv2.merge((crop, crop, crop)), np.uint8), points
 
 
 def batches(faces: Faces, batch_size: int, *, workers: int = 0, drop_last: bool = False) -> Iterator[Batch]:
@@ -186,7 +205,7 @@ def _prefetched(faces: Faces, positions: Sequence[Sequence[int]], ahead: int = 4
             yield batch
 
 
-def _unchanged(batch: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+def _unchanged(batch: Any) -> Any:
     return batch
 
 

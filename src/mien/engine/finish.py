@@ -55,6 +55,7 @@ def export(run: Run, network: nn.Module, labels: LabelSet, task: Any, record: Ma
             "commit": record["commit"] or "unknown",
             "data_fingerprint": data["fingerprint"],
             "data": f"{reader.title}: {data['train']} faces trained on, {data['select']} selected by",
+            "crop": run.crop,
             "epochs": record["epochs"],
             "best_epoch": record["best_epoch"],
             "minutes": record["minutes"],

@@ -123,9 +123,8 @@ def set_up(run: Run, root: Path | None, out: Path, *, resume: bool, device: str,
         network = network.to(memory_format=torch.channels_last)
     network = fabric.to_device(network)
     average = moving_average(network, run.train.ema_decay) if run.train.ema_decay else None
-    model, optimizer = fabric.setup(
-        torch.compile(network) if run.train.compile else network, run.train.optimizer.build(network)
-    )
+    called: Any = torch.compile(network) if run.train.compile else network
+    model, optimizer = fabric.setup(called, run.train.optimizer.build(network))
     state = State(
         run=run,
         material=material,

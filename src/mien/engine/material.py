@@ -49,7 +49,9 @@ def gather(run: Run, root: Path | None, spec: ImageSpec, *, progress: bool = Tru
     samples = read_dataset(run.data.reader, root)
     splits = make_splits(samples, run.data)
     find = _finder(run, samples, progress)
-    dropped, parts, alignment = Counter(splits.dropped), {}, {}
+    dropped = Counter(splits.dropped)
+    parts: dict[str, Faces] = {}
+    alignment: dict[str, dict[str, int]] = {}
     for part, items in (("train", splits.train), ("select", splits.select)):
         faces = [find(item.sample) for item in items]
         kept = [i for i, face in enumerate(faces) if run.task != "landmarks" or _has_points(face, run.min_presence)]
@@ -57,7 +59,7 @@ def gather(run: Run, root: Path | None, spec: ImageSpec, *, progress: bool = Tru
         if not kept:
             raise DatasetError(f"The run {run.name!r} has no sample to {part}; left out: {dict(dropped)}")
         chosen = [faces[i] for i in kept]
-        alignment[part] = dict(Counter(face.alignment if face else "none" for face in chosen))
+        alignment[part] = dict(Counter(str(face.alignment) if face else "none" for face in chosen))
         parts[part] = Faces(
             [items[i] for i in kept],
             chosen,

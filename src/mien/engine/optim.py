@@ -97,7 +97,8 @@ class Schedule:
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """Trainable parameters with and without decay: vectors, tokens and position tables have none."""
-    decayed, plain = [], []
+    decayed: list[nn.Parameter] = []
+    plain: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             tables = ("pos_embed", "cls_token", "class_token", "token", "position")

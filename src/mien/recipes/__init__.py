@@ -1,12 +1,14 @@
 """Complete runs as functions: one file per paper, one name per run, every row of a paper's tables among them.
 
-``RECIPES`` has one entry for each base; the rows of a base are in the ``ROWS`` of its module. Names are
-``<model>_<dataset>[_<row>]``.
+``RECIPES`` has one entry for each base; the rows of a base are in ``ROWS`` of its module. Names are
+``<model>_<dataset>[_<row>]``; ``_tiny`` ones are for tests.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
+from importlib import import_module
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mien.schema.errors import ConfigError
 from mien.schema.tables import resolve, unknown_name
@@ -19,20 +21,56 @@ RECIPES: Mapping[str, str] = MappingProxyType(
         "landmarks_ferplus": "mien.recipes.landmarks:ferplus",
         "landmarks_synthetic": "mien.recipes.landmarks:synthetic",
         "landmarks_synthetic_tiny": "mien.recipes.landmarks:synthetic_tiny",
+        "product_cross_affectnet_7": "mien.recipes.product_cross:affectnet_7",
+        "product_cross_ferplus": "mien.recipes.product_cross:ferplus",
+        "product_cross_raf_db": "mien.recipes.product_cross:raf_db",
+        "product_cross_small_affectnet_7": "mien.recipes.product_cross:small_affectnet_7",
         "product_cross_small_ferplus": "mien.recipes.product_cross:small_ferplus",
+        "product_cross_small_folder": "mien.recipes.product_cross:small_folder",
+        "product_cross_small_folder_frozen": "mien.recipes.product_cross:small_folder_frozen",
+        "product_cross_small_raf_db": "mien.recipes.product_cross:small_raf_db",
         "product_cross_small_synthetic": "mien.recipes.product_cross:small_synthetic",
         "product_cross_small_synthetic_tiny": "mien.recipes.product_cross:small_synthetic_tiny",
+        "product_cross_synthetic": "mien.recipes.product_cross:synthetic",
+        "product_cross_synthetic_tiny": "mien.recipes.product_cross:synthetic_tiny",
     }
 )
 
 
 def find(name: str) -> "Run":
-    """The run of a recipe.
+    """The run of a recipe, or of a row of one, as ``product_cross_raf_db_t1_110``.
 
     Raises:
-        ConfigError: if there is no such recipe; the message lists the nearest names.
+        ConfigError: if there is no such recipe or row; the message lists the nearest names.
     """
-    if name not in RECIPES:
+    if name in RECIPES:
+        run: Run = resolve(RECIPES[name])()
+        return run
+    base = max((b for b in RECIPES if name.startswith(f"{b}_")), key=len, default=None)
+    if base is None:
         raise ConfigError(unknown_name(name, RECIPES, "recipe"))
-    run: Run = resolve(RECIPES[name])()
-    return run
+    rows, row = rows_of(base), name.removeprefix(f"{base}_")
+    if row not in rows:
+        raise ConfigError(unknown_name(name, {f"{base}_{r}": None for r in rows} or RECIPES, "recipe"))
+    return varied(find(base), rows[row], name)
+
+
+def rows_of(base: str) -> Mapping[str, Mapping[str, Any]]:
+    """The rows that a recipe has: for each the fields that it sets, as ``model.depth``."""
+    module = import_module(RECIPES[base].partition(":")[0])
+    rows: Mapping[str, Mapping[str, Any]] = getattr(module, "ROWS", {})
+    return rows if base in getattr(module, "BASES", ()) else {}
+
+
+def varied(run: "Run", changes: Mapping[str, Any], name: str) -> "Run":
+    """``run`` under another name with some fields changed, each given by its path."""
+    values: dict[str, dict[str, Any]] = {}
+    for path, value in changes.items():
+        part, _, field = path.partition(".")
+        values.setdefault(part, {})[field] = value
+    return replace(run, name=name, **{part: replace(getattr(run, part), **v) for part, v in values.items()})
+
+
+def names() -> list[str]:
+    """Every name that :func:`find` takes; imports the training packages."""
+    return [name for base in RECIPES for name in (base, *(f"{base}_{row}" for row in rows_of(base)))]

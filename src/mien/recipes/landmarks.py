@@ -52,7 +52,7 @@ def ferplus() -> Run:
             channels_last=True,
             monitor="nme",
             monitor_mode="min",
-            time_limit_min=38,
+            time_limit_min=38.0,
         ),
         seed=1,
     )
@@ -66,7 +66,7 @@ def synthetic() -> Run:
         name="landmarks_synthetic",
         model=Config(size_px=48, width=16, depths=(1, 2, 1), head_width=128),
         data=DataConfig(reader="synthetic", limit=2000),
-        train=replace(base.train, epochs=12, sizes=(), time_limit_min=0, ema_decay=0.99),
+        train=replace(base.train, epochs=12, sizes=(), time_limit_min=0.0, ema_decay=0.99),
     )
 
 
