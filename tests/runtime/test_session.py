@@ -72,7 +72,7 @@ def test_the_compiled_graph_is_kept_in_the_cache(
     monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "cache"))
     bundle = make_bundle()
     open_session(bundle)
-    kept = [path for path in (cache_dir() / "openvino").rglob("*") if path.is_file()]
+    kept = [path for path in (cache_dir() / "compiled").rglob("*") if path.is_file()]
     assert kept
     image = pictures(2)
     assert np.allclose(open_session(bundle)(image=image)["logits"], expected(image), atol=1e-5)

@@ -1,5 +1,6 @@
 """A network as it is used: arrays in by name, arrays out by name, from as many threads as one likes."""
 
+import hashlib
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from mien.runtime.bundle import Bundle
 from mien.runtime.cache import cache_dir
+from mien.runtime.compiled import compiled
 from mien.schema.errors import BundleError, ConfigError, MissingExtraError
 from mien.schema.inputs import InputSpec
 from mien.schema.tables import resolve
@@ -70,7 +72,7 @@ class OpenVINOSession:
         device: ``CPU``, ``GPU``, ``AUTO``, …, as OpenVINO names it.
         precision: ``fp32`` computes exactly; ``bf16`` up to 2.5 times faster where the CPU has it.
         threads: cores to use; by default all.
-        cache: folder for the compiled graph, which loads faster than it compiles; ``None`` keeps none.
+        cache: folder for the compiled graph; see :mod:`mien.runtime.compiled`.
         specs: what each input is, checked at every call.
     """
 
@@ -90,12 +92,19 @@ class OpenVINOSession:
         options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision]}
         if threads is not None:
             options["INFERENCE_NUM_THREADS"] = threads
-        if cache is not None:
-            options["CACHE_DIR"] = str(cache)
         try:
-            graph = str(model) if isinstance(model, Path) else core.read_model(model)
-            self._compiled = core.compile_model(graph, device, options)
-        except RuntimeError as error:
+            content = model.read_bytes() if isinstance(model, Path) else model
+            identity = hashlib.sha256(content).hexdigest()
+            graph = str(model) if isinstance(model, Path) else content
+            self._compiled = compiled(
+                core,
+                identity,
+                device,
+                options,
+                lambda: core.compile_model(core.read_model(graph), device, options),
+                cache,
+            )
+        except (OSError, RuntimeError) as error:
             about = model if isinstance(model, Path) else "The graph"
             raise BundleError(
                 f"{about} cannot be run on {device!r} by OpenVINO ({_first_line(error)}); "
@@ -193,7 +202,7 @@ def open_session(
         device=device.upper(),
         precision=precision,
         threads=threads,
-        cache=cache_dir() / "openvino",
+        cache=cache_dir() / "compiled",
         specs=bundle.inputs,
     )
 
