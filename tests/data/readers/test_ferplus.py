@@ -165,21 +165,24 @@ def test_no_layout(tmp_path):
         ferplus.read(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def real_faces(mien_data):
+    return read_dataset("ferplus", mien_data / "fer2013")
+
+
 @pytest.mark.parametrize(("rule", "train", "valid"), [("majority", 25057, 3199), ("argmax", 28386, 3553)])
-def test_counts_on_the_real_faces(rule, train, valid, mien_data):
-    samples = read_dataset("ferplus", mien_data / "fer2013")
+def test_counts_on_the_real_faces(rule, train, valid, real_faces):
     config = DataConfig(reader="ferplus", train_rule=rule, valid_rule=rule, drop_duplicates=False)
-    splits = make_splits(samples, config)
+    splits = make_splits(real_faces, config)
     assert (len(splits.train), len(splits.valid)) == (train, valid)
     rare = {n: sum(x.index == splits.labels.index(n) for x in splits.valid) for n in ("contempt", "disgust", "fear")}
     assert rule != "majority" or rare == {"contempt": 13, "disgust": 24, "fear": 62}
 
 
-def test_no_pixel_of_another_split_is_trained_on(mien_data):
-    samples = read_dataset("ferplus", mien_data / "fer2013")
+def test_no_pixel_of_another_split_is_trained_on(real_faces, mien_data):
     with (mien_data / "fer2013" / "labels.csv").open(newline="") as file:
         rows = {r["name"].removesuffix(".png"): r for r in csv.DictReader(file)}
-    splits = make_splits(samples, DataConfig(reader="ferplus", train_rule="votes", valid_rule="argmax"))
+    splits = make_splits(real_faces, DataConfig(reader="ferplus", train_rule="votes", valid_rule="argmax"))
     usages = {rows[x.sample.key]["usages_with_same_pixels"] for x in splits.train}
     assert usages == {"Training"}
     digests = [x.sample.pixel_hash for x in splits.train]
@@ -189,8 +192,8 @@ def test_no_pixel_of_another_split_is_trained_on(mien_data):
     assert abs(len(splits.select) - len(splits.report)) < 100
 
 
-def test_digest_of_the_real_faces_is_of_their_pixels(mien_data):
-    for sample in ferplus.read(mien_data / "fer2013")[::4000]:
+def test_digest_of_the_real_faces_is_of_their_pixels(real_faces):
+    for sample in real_faces[::4000]:
         assert isinstance(sample.source, ZipMember)
         with zipfile.ZipFile(sample.source.archive) as archive:
             pixels = np.asarray(Image.open(BytesIO(archive.read(sample.source.member))))
