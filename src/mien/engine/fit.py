@@ -28,7 +28,7 @@ from mien.engine.optim import ascend, descend, moving_average, set_rate
 from mien.engine.pace import Pace
 from mien.engine.progress import Bar
 from mien.engine.run import Run, to_json
-from mien.engine.start import build_model
+from mien.engine.start import build_model, hold_still
 from mien.schema.errors import ConfigError
 from mien.tasks import task_from_json
 
@@ -151,6 +151,7 @@ def train_epoch(state: State, size_px: int, share: float, bar: Bar) -> dict[str,
     faces.epoch = Epoch(order, run.seed, pace.epoch)
     torch.manual_seed(_derived_seed(run.seed, pace.epoch))
     state.model.train()
+    hold_still(state.network, run.freeze)
     whole = len(order) >= config.batch_size
     steps = len(order) // config.batch_size if whole else 1
     bar.start_epoch(pace.epoch, pace.epoch + pace.left(), steps, config.batch_size, size_px)

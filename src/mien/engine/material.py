@@ -48,7 +48,7 @@ def gather(run: Run, root: Path | None, spec: ImageSpec, *, progress: bool = Tru
     """
     samples = read_dataset(run.data.reader, root)
     splits = make_splits(samples, run.data)
-    find = _finder(run, samples, progress)
+    find = _finder(run, [item.sample for item in (*splits.train, *splits.select)], progress)
     dropped = Counter(splits.dropped)
     parts: dict[str, Faces] = {}
     alignment: dict[str, dict[str, int]] = {}

@@ -108,7 +108,7 @@ class Run:
         prior: bundle whose weights are the model's frozen prior; ``None`` leaves it random.
         init: bundle to start from; a head for other classes starts anew.
         weights: (part of the model, checkpoint file) of public weights to start from.
-        freeze: prefixes of parameter names that are not trained.
+        freeze: names of modules or parameters that are not trained.
     """
 
     name: str

@@ -1,5 +1,6 @@
 """The network a run starts from: new, from a bundle, or from public weights, with its prior and its frozen parts."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -7,11 +8,11 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from mien.engine.run import Run
+from mien.models.checkpoints import load_foreign
 from mien.runtime.bundle import Bundle, find_bundle
 from mien.schema.errors import BundleError, ConfigError
 from mien.schema.inputs import specs_hash
 from mien.schema.labels import LabelSet
-from mien.schema.tables import resolve
 
 MIN_FRACTION = 0.5
 """Least share of a network's tensors that a bundle must fill to count as a start."""
@@ -28,7 +29,7 @@ def build_model(run: Run, labels: LabelSet) -> nn.Module:
     if run.prior:
         _load_prior(network, find_bundle(run.prior))
     for part, path in run.weights:
-        resolve("mien.models.checkpoints:load_foreign")(network.get_submodule(part), Path(path))
+        load_foreign(network.get_submodule(part), Path(path))
     if run.init:
         start_from(network, find_bundle(run.init), run)
     for prefix in run.freeze:
@@ -68,10 +69,17 @@ def _load_prior(network: nn.Module, bundle: Bundle) -> None:
         load(weights_of(bundle))
 
 
+def hold_still(network: nn.Module, prefixes: Iterable[str]) -> None:
+    """Put frozen parts into evaluation mode, so that their batch statistics and dropout rest too."""
+    for name, module in network.named_modules():
+        if any(name == prefix or name.startswith(f"{prefix}.") for prefix in prefixes):
+            module.eval()
+
+
 def _freeze(network: nn.Module, prefix: str) -> None:
-    named = [p for name, p in network.named_parameters() if name.startswith(prefix)]
+    named = [p for name, p in network.named_parameters() if name == prefix or name.startswith(f"{prefix}.")]
     if not named:
         parts = ", ".join(name for name, _ in network.named_children())
-        raise ConfigError(f"No parameter's name starts with {prefix!r}; the parts of the network: {parts}")
+        raise ConfigError(f"Nothing in the network is called {prefix!r}; its parts: {parts}")
     for parameter in named:
         parameter.requires_grad_(False)

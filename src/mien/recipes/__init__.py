@@ -1,12 +1,11 @@
 """Complete runs as functions: one file per paper, one name per run, every row of a paper's tables among them.
 
-``RECIPES`` has one entry for each base; the rows of a base are in ``ROWS`` of its module. Names are
+``RECIPES`` has one entry for each base; ``WITH_ROWS`` says which of them have rows. Names are
 ``<model>_<dataset>[_<row>]``; ``_tiny`` ones are for tests.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +35,20 @@ RECIPES: Mapping[str, str] = MappingProxyType(
     }
 )
 
+WITH_ROWS: Mapping[str, str] = MappingProxyType(
+    {
+        "product_cross_affectnet_7": "mien.recipes.product_cross:ROWS",
+        "product_cross_ferplus": "mien.recipes.product_cross:ROWS",
+        "product_cross_raf_db": "mien.recipes.product_cross:ROWS",
+        "product_cross_small_affectnet_7": "mien.recipes.product_cross:ROWS",
+        "product_cross_small_ferplus": "mien.recipes.product_cross:ROWS",
+        "product_cross_small_raf_db": "mien.recipes.product_cross:ROWS",
+        "product_cross_small_synthetic": "mien.recipes.product_cross:ROWS",
+        "product_cross_synthetic": "mien.recipes.product_cross:ROWS",
+    }
+)
+"""The recipes that have rows, and where those are."""
+
 
 def find(name: str) -> "Run":
     """The run of a recipe, or of a row of one, as ``product_cross_raf_db_t1_110``.
@@ -57,9 +70,8 @@ def find(name: str) -> "Run":
 
 def rows_of(base: str) -> Mapping[str, Mapping[str, Any]]:
     """The rows that a recipe has: for each the fields that it sets, as ``model.depth``."""
-    module = import_module(RECIPES[base].partition(":")[0])
-    rows: Mapping[str, Mapping[str, Any]] = getattr(module, "ROWS", {})
-    return rows if base in getattr(module, "BASES", ()) else {}
+    rows: Mapping[str, Mapping[str, Any]] = resolve(WITH_ROWS[base]) if base in WITH_ROWS else {}
+    return rows
 
 
 def varied(run: "Run", changes: Mapping[str, Any], name: str) -> "Run":

@@ -65,18 +65,6 @@ ROWS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 ``--set.weights blocks vit_small_p16_224-15ec54c9.pth``.
 """
 
-BASES = (
-    "product_cross_affectnet_7",
-    "product_cross_ferplus",
-    "product_cross_raf_db",
-    "product_cross_small_affectnet_7",
-    "product_cross_small_ferplus",
-    "product_cross_small_raf_db",
-    "product_cross_small_synthetic",
-    "product_cross_synthetic",
-)
-"""Recipes that have these rows."""
-
 FREEZE_ALL_BUT_HEAD = ("image", "landmark", "fusion_tokens", "landmark_tokens", "blocks", "norm", "gate")
 
 PAPER_TRAIN = TrainConfig(
