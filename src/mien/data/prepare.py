@@ -6,7 +6,6 @@ again. Shards of a few hundred samples are written as they are done: a run that 
 """
 
 import hashlib
-import os
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from typing import Any, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.faces.graph import core_count
 from mien.faces.single import SingleFaceReader
 from mien.media.archive import member_sizes
 from mien.media.crop import eye_centres
@@ -43,7 +43,7 @@ class Prepared:
 
     Attributes:
         faces: by key of the sample, in pixels of its source picture.
-        pixel_hashes: MD5 of the decoded pixels by key.
+        pixel_hashes: MD5 of the decoded pixels by key, for :func:`mien.data.splits.make_splits`; without drawn faces.
         found_now: how many samples had to be searched for.
     """
 
@@ -94,13 +94,14 @@ def prepare(
     folder = (cache or cache_dir() / "prepared") / f"{name}-{FINDER_VERSION}"
     identities = dict(zip(_identities(samples), samples, strict=True))
     known = _load(folder, identities)
+    known.update((identity, (_given(s), "")) for identity, s in identities.items() if _is_drawn(s))
     missing = [(identity, sample) for identity, sample in identities.items() if identity not in known]
     if missing:
-        for columns in _search(missing, name, progress, workers or min(os.cpu_count() or 1, 8)):
+        for columns in _search(missing, name, progress, workers or core_count()):
             _save(folder, columns)
             known.update(_rows(columns, identities))
     faces = {sample.key: known[identity][0] for identity, sample in identities.items()}
-    hashes = {sample.key: known[identity][1] for identity, sample in identities.items()}
+    hashes = {sample.key: known[identity][1] for identity, sample in identities.items() if known[identity][1]}
     prepared = Prepared(faces, hashes, len(missing))
     if progress:
         _report(name, prepared)
@@ -127,10 +128,7 @@ def _find(batch: Sequence[tuple[str, Sample]], read_faces: SingleFaceReader, poo
     images = list(pool.map(lambda sample: read_source(sample.source), samples))
     unknown = [i for i, sample in enumerate(samples) if sample.targets.landmarks is None]
     found = iter(read_faces([(images[i], samples[i].box) for i in unknown]))
-    faces = [
-        next(found) if sample.targets.landmarks is None else _given(sample, image)
-        for sample, image in zip(samples, images, strict=True)
-    ]
+    faces = [next(found) if sample.targets.landmarks is None else _given(sample) for sample in samples]
     hashes = [hashlib.md5(_pixels(image), usedforsecurity=False).hexdigest() for image in images]
     return _columns([identity for identity, _ in batch], faces, hashes)
 
@@ -141,18 +139,20 @@ def _pixels(image: NDArray[np.uint8]) -> bytes:
     return (image[..., 0] if is_grey else image).tobytes()
 
 
-def _given(sample: Sample, image: NDArray[np.uint8]) -> Face:
-    height, width = image.shape[:2]
+def _is_drawn(sample: Sample) -> bool:
+    """Whether everything is known without a look at the picture, which would have to be drawn for it."""
+    return isinstance(sample.source, Rendered) and sample.targets.landmarks is not None
+
+
+def _given(sample: Sample) -> Face:
     points = np.array(sample.targets.landmarks, np.float32)
     if points.shape != (68, 2):
         raise DatasetError(f"{sample.key}: 68 landmarks of two numbers are expected; given: {list(points.shape)}")
-    return Face(
-        box=sample.box or (0.0, 0.0, float(width), float(height)),
-        score=1.0,
-        eyes=eye_centres(points),
-        alignment="given",
-        landmarks=points,
-    )
+    eyes = eye_centres(points)
+    if not np.isfinite(points).all() or (eyes[0] == eyes[1]).all():
+        raise DatasetError(f"{sample.key}: its landmarks are not those of a face: {points[36:48].tolist()}")
+    (x1, y1), (x2, y2) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+    return Face(box=sample.box or (x1, y1, x2, y2), score=1.0, eyes=eyes, alignment="given", landmarks=points)
 
 
 def _columns(identities: Sequence[str], faces: Sequence[Face], hashes: Sequence[str]) -> Columns:

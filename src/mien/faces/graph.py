@@ -37,7 +37,7 @@ class Graph:
     """
 
     def __init__(self, name: str, *, low: float, threads: int | None = None) -> None:
-        self.threads = threads or min(os.cpu_count() or 1, 8)
+        self.threads = threads or core_count()
         self._compiled = _load(name, low, self.threads)
         self.side_px = int(self._compiled.inputs[0].shape[1])
         self._local = threading.local()
@@ -67,6 +67,12 @@ class Graph:
 
             self._local.queue = openvino.AsyncInferQueue(self._compiled, 2 * self.threads)
         return self._local.queue
+
+
+def core_count() -> int:
+    """Cores that this process may use, at most eight: more do not make small graphs faster."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(usable, 8)
 
 
 def _collector(outputs: Arrays) -> Callable[[Any, int], None]:
