@@ -15,7 +15,7 @@ FIGURE = {"value": 0.8, "low": 0.7, "high": 0.9}
 @pytest.fixture
 def report(bundle: Bundle, colours: list[Sample], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(evaluate_module, "read_dataset", lambda name, root: colours)
-    monkeypatch.setattr(evaluate_module, "resolve", lambda target: lambda model, dataset: [])
+    monkeypatch.setattr(evaluate_module, "resolve", lambda target: lambda *names: [])
     return evaluate(bundle, "ferplus", resamples=20, progress=False)
 
 

@@ -24,7 +24,7 @@ CONFIG = DataConfig(reader="ferplus")
 def dataset(monkeypatch: pytest.MonkeyPatch, colours: list[Sample]) -> list[Sample]:
     """FERPlus, as far as the readers tell, is the dataset of plain colours; no paper has measured on it."""
     monkeypatch.setattr(evaluate_module, "read_dataset", lambda name, root: colours)
-    monkeypatch.setattr(evaluate_module, "resolve", lambda target: lambda model, dataset: [])
+    monkeypatch.setattr(evaluate_module, "resolve", lambda target: lambda *names: [])
     return colours
 
 
@@ -160,6 +160,7 @@ def test_only_classifiers_are_calibrated(bundle: Bundle) -> None:
 def test_the_paper_stands_beside_what_was_measured(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     printed = [
         {"table": "5", "row": "ours", "metric": "accuracy", "value": 0.9297},
+        {"table": "6", "row": "ours", "metric": "recall_anger", "value": 0.8},
         {"table": "6", "row": "ours", "metric": "auroc", "value": 0.9},
     ]
     asked: list[Any] = []
@@ -172,11 +173,13 @@ def test_the_paper_stands_beside_what_was_measured(bundle: Bundle, monkeypatch: 
         return reported
 
     monkeypatch.setattr(evaluate_module, "resolve", resolve)
-    rows = paper_table(bundle, "ferplus", {"metrics": {"accuracy": {"value": 0.9}}})
-    assert asked == [(evaluate_module.REFERENCE, "colours", "ferplus")]
+    measured = {"metrics": {"accuracy": {"value": 0.9}}, "per_class": {"anger": {"recall": {"value": 0.85}}}}
+    rows = paper_table(bundle, "ferplus", measured)
+    assert asked == [(evaluate_module.REFERENCE, "colours", "ferplus", "by_hand")]
     assert rows[0]["measured"] == 0.9
     assert rows[0]["difference"] == pytest.approx(-0.0297)
-    assert (rows[1]["measured"], rows[1]["difference"]) == (None, None)
+    assert rows[1]["difference"] == pytest.approx(0.05)
+    assert (rows[2]["measured"], rows[2]["difference"]) == (None, None)
 
 
 def test_faces_without_classes_are_enough_for_a_model_without_classes(colours: list[Sample]) -> None:

@@ -16,7 +16,12 @@ from mien.tasks.classify import Classify
 LABELS = LabelSet("four", ("neutral", "happiness", "anger", "fear"))
 FRAME: dict[str, Any] = {
     "schema_version": 1,
-    "bundle": {"name": "small", "hash": "0123456789ab", "task": {"temperature": 1.25, "min_score": 0.3}},
+    "bundle": {
+        "name": "small",
+        "model": "product_cross_small",
+        "hash": "0123456789ab",
+        "task": {"temperature": 1.25, "min_score": 0.3},
+    },
     "dataset": {
         "title": "FERPlus",
         "fingerprint": "fedcba987654",
@@ -71,6 +76,7 @@ def test_the_text_says_what_was_measured_on_what_and_how(classified: dict[str, A
         "Temperature 1.2500, threshold 0.3000",
         "| aligned by: mesh | 80 |",
         "| left out: valid: no label | 7 |",
+        "measured here: product_cross_small, validation part, half B.",
         "| 5 | ours | accuracy (WAR) | 0.9300 | 0.5000 | -0.4300 |",
         "|  |  | macro F1 | 0.8000 | – | – |",
         "| licence of the training data | not cleared \\| research |",

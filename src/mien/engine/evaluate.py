@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mien.data.readers import READERS, read_dataset
 from mien.data.splits import DataConfig, Labelled, Splits, data_fingerprint, make_splits
-from mien.engine.journal import surroundings
+from mien.engine.surroundings import surroundings
 from mien.engine.measure import Answers, Crop, answer
 from mien.engine.report import drawing_is_possible, write_report
 from mien.engine.score import Resampling, classification_figures, headline, landmark_figures
@@ -235,13 +235,23 @@ def fit_temperature_and_threshold(
 
 
 def paper_table(bundle: Bundle, dataset: str, report: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What the model's paper prints for this dataset beside what was measured here; empty if it prints nothing."""
+    """What the paper prints for its model, or for the row that the recipe repeats, beside what was measured here."""
     rows = []
-    for printed in resolve(REFERENCE)(bundle.model, dataset):
-        own = report["metrics"].get(printed["metric"], {}).get("value")
+    for printed in resolve(REFERENCE)(bundle.model, dataset, str(bundle.provenance["recipe"])):
+        own = _measured(report, printed["metric"])
         difference = None if own is None else own - printed["value"]
         rows.append({**printed, "measured": own, "difference": difference})
     return rows
+
+
+def _measured(report: Mapping[str, Any], metric: str) -> float | None:
+    """The figure of a name such as ``accuracy`` or, of one class, ``recall_neutral``; ``None`` if there is none."""
+    figure = report["metrics"].get(metric)
+    if figure is None:
+        name, _, label = metric.partition("_")
+        figure = report.get("per_class", {}).get(label, {}).get(name, {})
+    value: float | None = figure.get("value")
+    return value
 
 
 def _figures(bundle: Bundle, views: Sequence[View], answers: Answers, how: Resampling) -> dict[str, Any]:

@@ -170,7 +170,11 @@ def _paper(report: Report) -> list[str]:
         for row in report["paper"]
     )
     head = ("table", "row", "metric", "paper reports", "we measured", "difference")
-    return ["## Paper reports, we measured", table(head, rows)]
+    note = (
+        f"The paper prints these for its full network on its own test protocol; measured here: "
+        f"{report['bundle']['model']}, {report['dataset']['part']}."
+    )
+    return ["## Paper reports, we measured", note, table(head, rows)]
 
 
 def _origin(report: Report) -> list[str]:

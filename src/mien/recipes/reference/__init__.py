@@ -26,12 +26,13 @@ def papers() -> list[str]:
     return sorted(name.removesuffix(".json") for name in names if name.endswith(".json"))
 
 
-def reported(model: str, dataset: str) -> list[dict[str, Any]]:
-    """What the paper of a model prints for its own full network on a dataset.
+def reported(model: str, dataset: str, recipe: str = "") -> list[dict[str, Any]]:
+    """What the paper of a model prints on a dataset for its own full network, and for the row that a recipe repeats.
 
     Args:
         model: name in ``MODELS``.
         dataset: name of a reader.
+        recipe: name of a recipe.
 
     Returns:
         ``table``, ``row``, ``metric`` and ``value`` of each; empty if nothing is printed.
@@ -43,6 +44,7 @@ def reported(model: str, dataset: str) -> list[dict[str, Any]]:
             found += [
                 {name: record[name] for name in ("table", "row", "metric", "value")}
                 for record in printed["records"]
-                if record["dataset"] == dataset and record["row"] == "ours"
+                if record["dataset"] == dataset
+                and (record["row"] == "ours" or (recipe and record.get("recipe") == recipe))
             ]
     return found
