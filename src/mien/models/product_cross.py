@@ -144,14 +144,14 @@ class Config:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmallConfig(Config):
-    """A network of 2.2 M parameters beside the landmark network, sized for training and use on a CPU."""
+    """A network of 2.1 M parameters beside the landmark network, sized for training and use on a CPU."""
 
     widths: tuple[int, int, int] = (32, 64, 128)
     units: tuple[int, int, int] = (2, 4, 5)
     stem_stride: Literal[1, 2] = 2
     width: int = 128
     heads: int = 4
-    mlp_ratio: float = 3.0
+    mlp_ratio: float = 2.0
     drop: float = 0.1
     skip_discarded: bool = True
 
