@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from mien.cli import train
+from mien.cli.reach import reach
 from mien.engine.run import Run, to_json
 from mien.recipes import RECIPES, find
 
@@ -20,7 +21,6 @@ def fitted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[Run, d
         calls.append((run, options))
         return Path(options["out"]) / "bundle"
 
-    reach = train.reach
     monkeypatch.setattr(train, "reach", lambda target, **why: fit if target.endswith(":fit") else reach(target, **why))
     return calls
 

@@ -14,6 +14,7 @@ from mien.schema.errors import ConfigError
 if TYPE_CHECKING:
     from mien.predict.pipeline import Answer, Predictor
 
+SHOWN_LABELS = 3
 DRAWN_SUFFIXES = {".jpg": ".jpg", ".jpeg": ".jpg"}
 
 
@@ -27,7 +28,7 @@ class Predict:
         out: also write the table to this .csv, .jsonl or .parquet file.
         draw: also write each photo with boxes, labels and bars of probabilities into this folder.
         device: cpu, or cuda, cuda:1, mps for a GPU (needs the extra `train`).
-        top: how many of the most probable labels to show.
+        top: how many of the most probable labels to show; by default three in the table, all in drawings.
         min_face_px: report smaller faces as too_small; smaller values also search finer.
         crops: take each picture for one face that is cut out already, without searching for faces.
         landmarks: draw the 68 points of each face as well.
@@ -39,7 +40,7 @@ class Predict:
     out: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     draw: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     device: str = "cpu"
-    top: int = 3
+    top: int | None = None
     min_face_px: int = 32
     crops: bool = False
     landmarks: bool = False
@@ -53,7 +54,7 @@ def run(arguments: Sequence[str]) -> int:
     )
     if not options.paths:
         raise ConfigError("Name at least one photo, folder or pattern, as in: mien predict photo.jpg")
-    if options.top < 1:
+    if options.top is not None and options.top < 1:
         raise ConfigError(f"--top is at least 1; given: {options.top}")
     return predict(options)
 
@@ -70,7 +71,9 @@ def predict(options: Predict) -> int:
         min_face_px=options.min_face_px,
         finder=None if options.crops else "default",
     )
-    report = Report(labels=predictor.labels, top=options.top, model=predictor.model, written=options.out is not None)
+    report = Report(
+        labels=predictor.labels, top=options.top or SHOWN_LABELS, model=predictor.model, written=options.out is not None
+    )
     with ExitStack() as stack:
         table = (
             stack.enter_context(TableWriter(options.out, predictor.labels, predictor.model)) if options.out else None
@@ -105,7 +108,7 @@ def _answers(predictor: "Predictor", options: Predict) -> Iterator["Answer"]:
 class Drawing:
     """Writes drawn pictures into a folder, below which folders that were given keep their structure."""
 
-    def __init__(self, folder: Path, top: int, landmarks: bool) -> None:
+    def __init__(self, folder: Path, top: int | None, landmarks: bool) -> None:
         self.folder, self.top, self.landmarks = folder, top, landmarks
         self._taken: set[Path] = set()
         try:

@@ -73,7 +73,8 @@ def draw_predictions(
         _paint_box(canvas, face, colour_of(prediction.label, labels), text_px)
         if landmarks and prediction.face is not None and prediction.face.landmarks is not None:
             _paint_landmarks(canvas, (prediction.face.landmarks + 0.5) * scale, face)
-    for card, place in zip(cards, places, strict=True):
+    for card, place, face in zip(cards, places, faces, strict=True):
+        _paint_leader(canvas, face, place, card)
         card.paint(canvas, place)
     if not shown and predictions:
         _paint_note(canvas, predictions, labels, text_px)
@@ -149,6 +150,18 @@ def _paint_box(canvas: Canvas, box: Box, colour: Colour, text_px: int) -> None:
     line = max(1.5, min(0.14 * text_px, 0.04 * side))
     canvas.shape(box, INK, radius=0.09 * side, opacity=0.5, line=line + 2)
     canvas.shape(box, colour, radius=0.09 * side, line=line)
+
+
+def _paint_leader(canvas: Canvas, face: Box, place: Box, card: Card) -> None:
+    """A line from a card to its face, where it could not stand right beside it."""
+    middle_x, middle_y = (place[0] + place[2]) / 2, (place[1] + place[3]) / 2
+    on_face = np.clip((middle_x, middle_y), face[:2], face[2:])
+    on_card = np.clip(on_face, place[:2], place[2:])
+    if np.hypot(*(on_face - on_card)) < 1.2 * card.text_px:
+        return
+    start, end = (np.rint(point).astype(int).tolist() for point in (on_face, on_card))
+    for colour, thick in ((INK, 3), (card.colour, 1)):
+        cv2.line(canvas.pixels, start, end, colour, max(thick, round(0.1 * thick * card.text_px)), cv2.LINE_AA)
 
 
 def _paint_landmarks(canvas: Canvas, points: NDArray[np.float32], box: Box) -> None:
