@@ -125,7 +125,7 @@ def test_nothing_is_unpickled():
     for path in MODULES:
         text = path.read_text()
         assert "allow_pickle=True" not in text, relative(path)
-        assert "pickle" not in set(imported(ast.parse(text), everywhere=True)), relative(path)
+        assert not re.search(r"pickle\.(load|loads|Unpickler)\b", text), relative(path)
         for call in re.findall(r"torch\.load\((?:[^()]|\([^()]*\))*\)", text):
             assert "weights_only=True" in call, relative(path)
 

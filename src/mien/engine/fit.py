@@ -21,7 +21,7 @@ from mien.data.loader import Batch, Epoch, Faces, batches
 from mien.data.sampling import class_counts, epoch_indices
 from mien.engine import checkpoint
 from mien.engine.finish import calibrated, export
-from mien.engine.journal import Journal, read_journal, surroundings, write_json
+from mien.engine.journal import Journal, read_journal, write_json
 from mien.engine.material import Material, gather, labels_of
 from mien.engine.memory import keep_freed_memory
 from mien.engine.optim import ascend, descend, moving_average, set_rate
@@ -29,6 +29,7 @@ from mien.engine.pace import Pace
 from mien.engine.progress import Bar
 from mien.engine.run import Run, to_json
 from mien.engine.start import build_model, hold_still
+from mien.engine.surroundings import surroundings
 from mien.schema.errors import ConfigError
 from mien.tasks import task_from_json
 
