@@ -3,6 +3,8 @@
 import io
 import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +23,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 _ALPHA_MODES = ("RGBA", "RGBa", "LA", "La", "PA")
 _WIDE_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N", "F")
 _PNG_DEPTH_AT = 24
-_open_lock = threading.Lock()
+_warnings_lock = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,10 +86,20 @@ def from_array(array: NDArray[Any]) -> Rgb:
     return pixels.repeat(3, axis=2) if pixels.shape[2] == 1 else pixels
 
 
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without Pillow's warnings: of sizes, which are for ``ImageLimits``, and of damaged notes beside the pixels.
+
+    Filters of warnings belong to the whole process, hence the lock.
+    """
+    with _warnings_lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def _opened(content: bytes) -> Image.Image:
-    """Only the header is read. Pillow's own warning of large pictures is left to ``ImageLimits``."""
-    with _open_lock, warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    """Only the header is read."""
+    with _quietly():
         return Image.open(io.BytesIO(content), formats=FORMATS)
 
 
@@ -164,7 +176,8 @@ def _to_8_bits(array: NDArray[Any]) -> Rgb:
 def _orientation(picture: Image.Image) -> int:
     """The EXIF tag, 1 (upright) to 8; damaged EXIF data count as upright."""
     try:
-        return int(picture.getexif().get(ExifTags.Base.Orientation, 1))
+        with _quietly():
+            return int(picture.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # noqa: BLE001 - the pixels are good all the same
         return 1
 
