@@ -320,6 +320,32 @@ class ProductCross(nn.Module):
         gated: Tensor = plain if self.gate is None else self.gate(plain)
         return self.head(gated), gated if self.config.anchor_feature == "post_se" else plain
 
+    @property
+    def cam_layers(self) -> dict[str, tuple[str, Literal["input", "output"]]]:
+        """Places of a class activation map: a submodule, and its first input or its output; the first is the default.
+
+        The output of the last block has no use: only its class token reaches the logits.
+        """
+        return {
+            "block_in": (f"blocks.{self.config.depth - 1}", "input"),
+            "f_fusion": ("fusion_tokens", "input"),
+            "f_img": ("image", "output"),
+        }
+
+    def class_attention(self, image: Float[Tensor, "B 3 S S"]) -> Float[Tensor, "B L h h"]:
+        """Where the class token looks in each of ``L`` blocks: mean over the heads, its own entry dropped."""
+        maps = self.forward_maps(image)
+        fusion = self.fusion_tokens(maps.fusion)
+        landmark = None if self.landmark_tokens is None else self.landmark_tokens(maps.landmark)
+        rows = []
+        for block in self.blocks:
+            assert isinstance(block, Block)
+            asking, answering = block.streams(fusion, landmark)
+            rows.append(block.attn.weights(asking[:, :1], answering)[:, :, 0, 1:].mean(1))
+            fusion = block(fusion, landmark)
+        attention: Tensor = torch.stack(rows, 1).unflatten(2, maps.fusion.shape[-2:])
+        return attention
+
     def landmark_points(self, image: Float[Tensor, "B 3 S S"]) -> Float[Tensor, "B 136"]:
         """68 points in units of the crop, from the whole landmark network."""
         points: Tensor = self.landmark(self.landmark_view(image))
