@@ -171,7 +171,7 @@ def small_ferplus() -> Run:
             schedule=Schedule(name="cosine", warm_up=0.05),
             clip_norm=5.0,
             ema_decay=0.998,
-            sizes=((0.0, 48), (0.5, 64), (0.85, 112)),
+            sizes=((0.0, 48), (0.5, 64), (0.88, 112)),
             precision="bf16-mixed",
             channels_last=True,
             time_limit_min=75.0,
