@@ -115,10 +115,11 @@ def test_landmarks_have_a_report_without_classes(tmp_path: Path, rng: np.random.
     truth = rng.random((5, 136)).astype(np.float32)
     truth[0] = np.nan
     figures = landmark_figures(truth, rng.random((5, 68, 2)).astype(np.float32), Resampling(resamples=20))
-    report = {**FRAME, **figures, "paper": []}
+    report = {**FRAME, **figures, "paper": [], "dataset": {**FRAME["dataset"], "rule": "any"}}
     write_report(report, tmp_path)
     text = (tmp_path / "report.md").read_text()
     assert "NME, over the distance of the eye centres" in text
+    assert "4 faces, whatever they express" in text
     assert "| without a truth to compare with | 1 |" in text
     assert {path.name for path in tmp_path.iterdir()} == {"report.json", "report.md"}
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mien.engine.report import number, span
+from mien.engine.report import RULES, number, span
 from mien.metrics import title
 from mien.runtime.bundle import Bundle, revise_bundle
 from mien.schema.errors import BundleError
@@ -11,7 +11,6 @@ from mien.schema.errors import BundleError
 Report = Mapping[str, Any]
 
 SCORES = ("accuracy", "mean_class_accuracy")
-RULES = {"majority": "majority of the votes", "argmax": "most votes", "label": "one label each"}
 
 
 def write_card(

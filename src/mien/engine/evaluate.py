@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from mien.data.readers import READERS, read_dataset
 from mien.data.splits import DataConfig, Labelled, Splits, data_fingerprint, make_splits
-from mien.engine.surroundings import surroundings
 from mien.engine.measure import Answers, Crop, answer
 from mien.engine.report import drawing_is_possible, write_report
 from mien.engine.score import Resampling, classification_figures, headline, landmark_figures
+from mien.engine.surroundings import surroundings
 from mien.metrics.calibration import fit_min_score, fit_temperature, softmax
 from mien.runtime.bundle import Bundle, find_bundle, revise_bundle
 from mien.runtime.session import Precision, open_session
@@ -136,7 +136,7 @@ def evaluate(
             "fingerprint": data_fingerprint(samples),
             "split": split,
             "part": PARTS[views[0].part],
-            "rule": views[0].rule if _has_votes(views[0].samples) else "label",
+            "rule": _rule(views[0], bundle),
             "dropped": dropped,
         },
         "runtime": {"name": runtime, "device": device, "precision": precision, "crop": crop},
@@ -297,6 +297,12 @@ def _of_part(dropped: Mapping[str, int], split: str) -> dict[str, int]:
 
 def _all_samples(views: Sequence[View]) -> list[Sample]:
     return list({sample.key: sample for view in views for sample in view.samples}.values())
+
+
+def _rule(view: View, bundle: Bundle) -> str:
+    if bundle.labels is None:
+        return "any"
+    return view.rule if _has_votes(view.samples) else "label"
 
 
 def _has_votes(samples: Sequence[Sample]) -> bool:

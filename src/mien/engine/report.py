@@ -11,6 +11,12 @@ from mien.schema.errors import ConfigError, MissingExtraError
 
 Report = Mapping[str, Any]
 
+RULES = {
+    "label": "one label each",
+    "majority": "majority of the votes",
+    "argmax": "most votes",
+    "any": "whatever they express",
+}
 INK, GRID, MAIN, SECOND = "#1f2430", "#d9dde5", "#2b6cb0", "#d9822b"
 
 
@@ -188,7 +194,7 @@ def _origin(report: Report) -> list[str]:
 
 
 def _rule(rule: str) -> str:
-    return {"label": "one label each", "majority": "majority of the votes", "argmax": "most votes"}.get(rule, rule)
+    return RULES[rule]
 
 
 def _share(value: float | None) -> str:
