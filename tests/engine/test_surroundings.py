@@ -1,28 +1,23 @@
-"""Where a result was made."""
+"""Where a result was made: versions and commit, and never the commit of somebody else's checkout."""
 
-import importlib.metadata
-import platform
-import re
 import subprocess
+from pathlib import Path
 
-from mien.engine.surroundings import commit, surroundings
+from mien.engine import surroundings as module
+from mien.engine.surroundings import surroundings
 
 
-def test_surroundings_tell_versions_and_machine():
+def test_surroundings_name_versions_and_commit(tmp_path, monkeypatch):
     found = surroundings()
-    assert found["python"] == platform.python_version()
-    assert found["packages"]["numpy"] == importlib.metadata.version("numpy")
-    assert found["packages"]["mien"]
+    assert found["packages"]["torch"]
+    inside = subprocess.run(["git", "rev-parse", "HEAD"], cwd=Path(module.__file__).parent, capture_output=True)
+    if inside.returncode == 0:
+        assert found["commit"].startswith(inside.stdout.decode().strip())
+    monkeypatch.setattr(module, "__file__", str(tmp_path / "surroundings.py"))
+    assert surroundings()["commit"] is None
 
 
-def test_commit_is_that_of_the_checkout_or_nothing():
-    found = commit()
-    assert found is None or re.fullmatch(r"[0-9a-f]{40,64}\+?", found)
-
-
-def test_no_commit_without_git(monkeypatch):
-    def absent(*_args, **_settings):
-        raise FileNotFoundError("git")
-
-    monkeypatch.setattr(subprocess, "run", absent)
-    assert commit() is None
+def test_a_package_inside_somebody_elses_checkout_has_no_commit(tmp_path, monkeypatch):
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    monkeypatch.setattr(module, "__file__", str(tmp_path / "surroundings.py"))
+    assert surroundings()["commit"] is None

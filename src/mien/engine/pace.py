@@ -12,8 +12,9 @@ from mien.engine.run import TrainConfig
 class Pace:
     """Progress of a run as a share in [0, 1]; each epoch advances it by an equal share of what is left.
 
-    Without a time limit epoch ``i`` of ``n`` starts at ``i / n``. With one the number of epochs left is the largest
-    that fits by the seconds which epochs took so far, so that the schedule still ends where it should.
+    Without a time limit epoch ``i`` of ``n`` starts at ``i / n``. With one the number of epochs left is what the time
+    left allows by the seconds which epochs took so far, rounded: the schedule still reaches its end, at most half an
+    epoch late or early.
 
     Attributes:
         config: epochs, sizes and the limit.
@@ -38,7 +39,7 @@ class Pace:
         if not self.config.time_limit_min or not self.cost_s:
             return planned
         seconds = 60 * self.config.time_limit_min - self.spent_s
-        return max(0, min(planned, int(seconds / self._mean_cost_s())))
+        return max(0, min(planned, round(seconds / self._mean_cost_s())))
 
     def share(self) -> float:
         """Share of the run that the next epoch is."""

@@ -42,8 +42,8 @@ class TrainConfig:
         monitor_mode: whether more or less of it is better.
         patience: stop after this many epochs without a gain of ``min_delta``; 0 is off.
         min_delta: smallest gain that counts for ``patience``.
-        time_limit_min: the run is shortened so that it ends within this time; 0 is off. The number of epochs then
-            depends on the machine.
+        time_limit_min: the run is shortened so that it ends at this time, give or take half an epoch; 0 is off. The
+            number of epochs then depends on the machine.
         tensorboard: write TensorBoard events beside the CSV journal.
     """
 
@@ -172,7 +172,7 @@ def read_run(path: Path) -> Run:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path} cannot be read as a run: {error}") from error
-    run = from_json(data.get("run", data))
+    run = from_json(data.get("run", data) if isinstance(data, Mapping) else data)
     if not isinstance(run, Run):
         raise ConfigError(f"{path} holds no run")
     return run

@@ -11,7 +11,6 @@ from mien.engine.run import Run
 from mien.models.checkpoints import load_foreign
 from mien.runtime.bundle import Bundle, find_bundle
 from mien.schema.errors import BundleError, ConfigError
-from mien.schema.inputs import specs_hash
 from mien.schema.labels import LabelSet
 
 MIN_FRACTION = 0.5
@@ -45,8 +44,7 @@ def start_from(network: nn.Module, bundle: Bundle, run: Run) -> list[str]:
     """
     if bundle.model != run.architecture:
         raise BundleError(f"{bundle.name} is a {bundle.model!r}; the run {run.name!r} trains a {run.architecture!r}")
-    if specs_hash(bundle.inputs) != specs_hash(run.model.inputs()):
-        raise BundleError(f"{bundle.name} is fed {bundle.inputs}; the run {run.name!r} feeds {run.model.inputs()}")
+    bundle.check_inputs(run.model.inputs())
     have, tensors = network.state_dict(), weights_of(bundle)
     fitting = {n: t for n, t in tensors.items() if n in have and have[n].shape == t.shape}
     if len(fitting) < MIN_FRACTION * len(have):

@@ -241,9 +241,9 @@ def small_folder() -> Run:
         loss=CrossEntropy(smoothing=0.1),
         train=replace(
             base.train,
-            epochs=20,
+            epochs=30,
             batch_size=16,
-            optimizer=Optimizer(name="adamw", lr=3e-4, weight_decay=0.05),
+            optimizer=Optimizer(name="adamw", lr=5e-4, weight_decay=0.05),
             ema_decay=0.0,
             sizes=(),
             time_limit_min=0.0,
