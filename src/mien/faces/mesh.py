@@ -10,6 +10,10 @@ from mien.faces.detect import Detection
 from mien.faces.graph import Graph
 from mien.media.crop import Matrix, cut, invert, transform_points
 
+Rgb = NDArray[np.uint8]
+Sighting = tuple[NDArray[np.float32], float]
+"""A mesh ``[468, 2]`` and its presence."""
+
 POINTS_68: tuple[int, ...] = (
     *(162, 234, 93, 58, 172, 136, 149, 148, 152, 377, 378, 365, 397, 288, 323, 454, 389),
     *(71, 63, 105, 66, 107),
@@ -26,12 +30,17 @@ POINTS_68: tuple[int, ...] = (
 A reading of the mesh, not a ground truth: the brows lie on the upper edge and the jaw is unevenly spaced.
 """
 
+MIN_PRESENCE = 0.5
+"""Below this the mesh is taken to lie beside a face."""
+
 _ENLARGE = 1.5
-"""The mesh sees a square half as large again as the detector's box."""
+"""The mesh sees a square half as large again as the box."""
+
+_OUTER_EYE_CORNERS = (33, 263)
 
 
 class FaceMesh:
-    """Finds 468 points on each detected face.
+    """Finds 468 points on each detected face, in two looks: the second is centred on what the first one saw.
 
     Args:
         threads: cores to use; by default all, at most eight.
@@ -40,9 +49,7 @@ class FaceMesh:
     def __init__(self, *, threads: int | None = None) -> None:
         self._graph = Graph("face_landmark", low=0.0, threads=threads)
 
-    def __call__(
-        self, image: NDArray[np.uint8], detections: Sequence[Detection]
-    ) -> list[tuple[NDArray[np.float32], float]]:
+    def __call__(self, image: Rgb, detections: Sequence[Detection]) -> list[Sighting]:
         """Mesh and presence of each detection.
 
         Args:
@@ -53,20 +60,28 @@ class FaceMesh:
             For each detection ``float32 [468, 2]`` in pixels of the picture, and the graph's confidence in [0, 1]
             that there is a face.
         """
-        matrices = [mesh_matrix(detection, self.side_px) for detection in detections]
-        return self.run([cut(image, matrix, self.side_px) for matrix in matrices], matrices)
+        images = [image] * len(detections)
+        return self.refine(images, self.look(images, detections))
 
-    @property
-    def side_px(self) -> int:
-        """Side of the squares that the graph takes."""
-        return self._graph.side_px
+    def look(self, images: Sequence[Rgb], detections: Sequence[Detection]) -> list[Sighting]:
+        """The first look, at one detection of each picture."""
+        return self._run(images, [_around_detection(detection, self._graph.side_px) for detection in detections])
 
-    def run(
-        self, squares: Sequence[NDArray[np.uint8]], matrices: Sequence[Matrix]
-    ) -> list[tuple[NDArray[np.float32], float]]:
-        """The same for squares that are cut out already, from pictures that may differ."""
-        if not squares:
+    def refine(self, images: Sequence[Rgb], sightings: Sequence[Sighting]) -> list[Sighting]:
+        """The second look, at what was seen in each picture; what was no face, or is none now, stays as it is."""
+        refined = list(sightings)
+        chosen = [i for i, (_, presence) in enumerate(sightings) if presence >= MIN_PRESENCE]
+        matrices = [_around_mesh(sightings[i][0], self._graph.side_px) for i in chosen]
+        for i, again in zip(chosen, self._run([images[i] for i in chosen], matrices), strict=True):
+            if again[1] >= MIN_PRESENCE:
+                refined[i] = again
+        return refined
+
+    def _run(self, images: Sequence[Rgb], matrices: Sequence[Matrix]) -> list[Sighting]:
+        side = self._graph.side_px
+        if not matrices:
             return []
+        squares = [cut(image, matrix, side) for image, matrix in zip(images, matrices, strict=True)]
         points, logits = self._graph(np.stack(squares))
         points = points.reshape(len(squares), 468, 3)[..., :2] - 0.5
         presences = 1 / (1 + np.exp(-np.clip(logits.reshape(-1).astype(np.float64), -100, 100)))
@@ -81,13 +96,26 @@ def landmarks_68(mesh: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(mesh[list(POINTS_68)], np.float32)
 
 
-def mesh_matrix(detection: Detection, size_px: int) -> Matrix:
-    """The square that the mesh sees: around the box, turned until the eyes are level, enlarged."""
+def _around_detection(detection: Detection, size_px: int) -> Matrix:
+    """The square around the box, turned until the eyes are level, enlarged."""
     x1, y1, x2, y2 = detection.box
-    (left_x, left_y), (right_x, right_y) = detection.keypoints[:2]
-    angle = math.atan2(right_y - left_y, right_x - left_x)
-    scale = size_px / (_ENLARGE * max(x2 - x1, y2 - y1))
+    centre = np.array([(x1 + x2) / 2, (y1 + y2) / 2]) - 0.5
+    eyes = detection.keypoints[1] - detection.keypoints[0]
+    return _square(centre, max(x2 - x1, y2 - y1), math.atan2(eyes[1], eyes[0]), size_px)
+
+
+def _around_mesh(mesh: NDArray[np.float32], size_px: int) -> Matrix:
+    """The same around the points of a mesh."""
+    eyes = mesh[_OUTER_EYE_CORNERS[1]] - mesh[_OUTER_EYE_CORNERS[0]]
+    angle = math.atan2(eyes[1], eyes[0])
+    level = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
+    turned = mesh.astype(np.float64) @ level.T
+    low, high = turned.min(axis=0), turned.max(axis=0)
+    return _square(level.T @ ((low + high) / 2), float((high - low).max()), angle, size_px)
+
+
+def _square(centre: NDArray[np.float64], side: float, angle: float, size_px: int) -> Matrix:
+    scale = size_px / (_ENLARGE * max(side, 1e-6))
     cos, sin = scale * math.cos(angle), scale * math.sin(angle)
     linear = np.array([[cos, sin], [-sin, cos]])
-    centre = np.array([(x1 + x2) / 2, (y1 + y2) / 2]) - 0.5
-    return np.column_stack([linear, size_px / 2 - 0.5 - linear @ centre])
+    return np.column_stack([linear, (size_px - 1) / 2 - linear @ centre])

@@ -1,18 +1,16 @@
 """From a picture to its faces: detections, meshes, and what is kept of both."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.faces.detect import Detection
 from mien.faces.find import FaceFinder
-from mien.faces.mesh import FaceMesh, landmarks_68
+from mien.faces.mesh import MIN_PRESENCE, FaceMesh, Sighting, landmarks_68
 from mien.media.crop import eye_centres
 from mien.schema.prediction import Face
-
-MIN_PRESENCE = 0.5
-"""Below this the mesh is taken to lie beside a face."""
 
 TRUSTED_SCORE = 0.75
 """A detection with this score is kept even if the mesh does not find a face there."""
@@ -48,50 +46,36 @@ class FaceReader:
         Returns:
             Faces aligned by the mesh, or by the detector where the mesh fails on a face that is beyond doubt.
         """
-        found: dict[int, tuple[Detection, Face | None]] = {}
+        seen: dict[int, tuple[Detection, Sighting]] = {}
 
         def confirm(detections: Sequence[Detection]) -> list[bool]:
-            meshes = self._mesh(image, detections)
-            faces = [to_face(one, *mesh) for one, mesh in zip(detections, meshes, strict=True)]
-            found.update((id(one), (one, face)) for one, face in zip(detections, faces, strict=True))
-            return [face is not None for face in faces]
+            sightings = self._mesh.look([image] * len(detections), detections)
+            seen.update((id(one), (one, sighting)) for one, sighting in zip(detections, sightings, strict=True))
+            return [is_face(one, presence) for one, (_, presence) in zip(detections, sightings, strict=True)]
 
         if isinstance(self._find, FaceFinder):
             detections = self._find.search(image, confirm)
         else:
-            detections = list(self._find(image))
-            confirm(detections)
-        faces = [face for _, face in (found[id(one)] for one in detections) if face]
+            given = list(self._find(image))
+            detections = [one for one, is_there in zip(given, confirm(given), strict=True) if is_there]
+        sightings = self._mesh.refine([image] * len(detections), [seen[id(one)][1] for one in detections])
+        faces = [to_face(one, *sighting) for one, sighting in zip(detections, sightings, strict=True)]
         return sorted(_distinct(faces), key=lambda face: (face.box[0], face.box[1]))
 
 
-def to_face(detection: Detection, mesh: NDArray[np.float32], presence: float) -> Face | None:
-    """What is kept of a detection and its mesh; ``None`` if neither is convincing.
+def is_face(detection: Detection, presence: float) -> bool:
+    """Whether the mesh or the detector is sure."""
+    return presence >= MIN_PRESENCE or detection.score >= TRUSTED_SCORE
 
-    Args:
-        detection: in pixels of the picture.
-        mesh: ``float32 [468, 2]``.
-        presence: the mesh's confidence in [0, 1].
-    """
-    if presence >= MIN_PRESENCE:
-        points = landmarks_68(mesh)
-        return Face(
-            box=detection.box,
-            score=detection.score,
-            eyes=eye_centres(points),
-            alignment="mesh",
-            landmarks=points,
-            presence=presence,
-        )
-    if detection.score < TRUSTED_SCORE:
-        return None
-    return Face(
-        box=detection.box,
-        score=detection.score,
-        eyes=detection.keypoints[:2].astype(np.float64),
-        alignment="detector",
-        presence=presence,
-    )
+
+def to_face(detection: Detection, mesh: NDArray[np.float32], presence: float) -> Face:
+    """A face aligned by its mesh ``[468, 2]`` if that is present, else by the points of the detector."""
+    known: dict[str, Any] = {"box": detection.box, "score": detection.score, "presence": presence}
+    points = landmarks_68(mesh)
+    eyes = eye_centres(points)
+    if presence >= MIN_PRESENCE and (eyes[0] != eyes[1]).any():
+        return Face(**known, eyes=eyes, alignment="mesh", landmarks=points)
+    return Face(**known, eyes=detection.keypoints[:2].astype(np.float64), alignment="detector")
 
 
 def _distinct(faces: Sequence[Face]) -> list[Face]:

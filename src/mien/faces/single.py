@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.faces.detect import Detection, Detectors, merged, moved, overlaps
-from mien.faces.mesh import FaceMesh, landmarks_68, mesh_matrix
-from mien.faces.reader import MIN_PRESENCE
-from mien.media.crop import box_matrix, cut, eye_centres, invert
+from mien.faces.mesh import FaceMesh
+from mien.faces.reader import to_face
+from mien.media.crop import box_matrix, cut, invert
 from mien.schema.prediction import Face
 from mien.schema.sample import Box
 
@@ -72,37 +72,17 @@ class SingleFaceReader:
 
     def _meshed(self, pictures: Sequence[Picture], found: Sequence[Detection | None]) -> list[Face]:
         chosen = [(image, one) for (image, _), one in zip(pictures, found, strict=True) if one is not None]
-        matrices = [mesh_matrix(one, self._mesh.side_px) for _, one in chosen]
-        squares = [cut(image, matrix, self._mesh.side_px) for (image, _), matrix in zip(chosen, matrices, strict=True)]
-        meshes = iter(self._mesh.run(squares, matrices))
-        return [_NOWHERE if one is None else _face(one, *next(meshes)) for one in found]
+        images, detections = [image for image, _ in chosen], [one for _, one in chosen]
+        sightings = iter(self._mesh.refine(images, self._mesh.look(images, detections)))
+        return [_NOWHERE if one is None else _face(one, *next(sightings)) for one in found]
 
 
 _NOWHERE = Face(box=(0.0, 0.0, 0.0, 0.0), score=0.0)
 
 
 def _face(detection: Detection, mesh: NDArray[np.float32], presence: float) -> Face:
-    if presence >= MIN_PRESENCE:
-        points = landmarks_68(mesh)
-        eyes = eye_centres(points)
-        if np.hypot(*(eyes[1] - eyes[0])) > 0:
-            return Face(
-                box=detection.box,
-                score=detection.score,
-                eyes=eyes,
-                alignment="mesh",
-                landmarks=points,
-                presence=presence,
-            )
-    if detection.score == 0:
-        return replace(_NOWHERE, presence=presence)
-    return Face(
-        box=detection.box,
-        score=detection.score,
-        eyes=detection.keypoints[:2],
-        alignment="detector",
-        presence=presence,
-    )
+    face = to_face(detection, mesh, presence)
+    return replace(_NOWHERE, presence=presence) if face.alignment == "detector" and detection.score == 0 else face
 
 
 def _box(image: NDArray[np.uint8], box: Box | None) -> Box:
