@@ -257,8 +257,9 @@ class ProductCross(nn.Module):
         Raises:
             BundleError: if they are not exactly its tensors.
         """
-        own = self.landmark.state_dict()
+        own = {n: t for n, t in self.landmark.state_dict().items() if not n.endswith("num_batches_tracked")}
         given = {n.removeprefix("backbone."): t for n, t in weights.items() if n.startswith("backbone.")}
+        given = {n: t for n, t in given.items() if not n.endswith("num_batches_tracked")}
         misfits = sorted(own.keys() ^ given.keys()) + [n for n in own if n in given and own[n].shape != given[n].shape]
         if misfits:
             raise BundleError(
@@ -266,7 +267,7 @@ class ProductCross(nn.Module):
                 f"unknown or of another shape, the first is {misfits[0]!r}. Set prior_width, prior_depths and "
                 "prior_head_width to those of the landmark model."
             )
-        self.landmark.load_state_dict(given)
+        self.landmark.load_state_dict(given, strict=False)
 
     def frozen_parameters(self) -> frozenset[str]:
         """Names of parameters that training never moves."""
