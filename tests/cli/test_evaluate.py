@@ -42,6 +42,21 @@ def test_figures_are_printed_with_intervals(mien, measured) -> None:
     assert (options["runtime"], options["crop"], options["resamples"]) == ("openvino", "face", 1000)
 
 
+def test_end_to_end_is_measured_if_asked_for(mien, monkeypatch) -> None:
+    sizes = [{"size_px": 112, "found": 0.9931, "accuracy": {**FIGURE, "value": 0.8612}}]
+    answers = {"evaluate": REPORT, "end_to_end": {"sizes": sizes}}
+    given: dict[str, dict[str, Any]] = {}
+
+    def measure(name: str) -> Any:
+        return lambda *_, **options: given.setdefault(name, options) and answers[name]
+
+    monkeypatch.setattr(evaluate, "reach", lambda target, **_: measure(target.rpartition(":")[2]))
+    code, out, _ = mien("evaluate", "tiny", "--dataset", "ferplus", "--end-to-end", "--seed", 4)
+    assert code == 0
+    assert out.splitlines()[-1].split() == ["112", "pixels,", "99.3%", "found", "0.8612", "(0.8500", "to", "0.9000)"]
+    assert given["end_to_end"]["seed"] == 4
+
+
 def test_other_splits_are_refused(mien, measured) -> None:
     code, _, err = mien("evaluate", "tiny", "--dataset", "ferplus", "--split", "dev")
     assert code == 2
@@ -56,5 +71,5 @@ def test_flags_are_those_of_the_function() -> None:
     from mien.engine.evaluate import evaluate as function
 
     renamed = {"data": "root"}
-    names = {renamed.get(one.name, one.name) for one in fields(evaluate.Evaluate)}
+    names = {renamed.get(one.name, one.name) for one in fields(evaluate.Evaluate)} - {"end_to_end"}
     assert names <= set(signature(function).parameters)

@@ -28,7 +28,13 @@ def fitted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[Run, d
 def test_the_list_names_every_recipe(mien) -> None:
     code, out, _ = mien("train", "--list")
     assert code == 0
-    assert set(RECIPES) <= set(out.split())
+    assert [line.split()[0] for line in out.splitlines()] == list(RECIPES)
+    code, out, _ = mien("train", "--list", "product_cross_raf_db")
+    assert code == 0
+    rows = {line.split()[0]: line for line in out.splitlines()}
+    assert all(find(name) for name in rows)
+    assert "model.dot=" in out
+    assert mien("train", "--list", "nosuch")[0] == 2
 
 
 def test_a_recipe_is_trained_as_it_is(mien, fitted) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mien.cli import main
+from mien.runtime.bundle import read_bundle
 
 RECIPE = "product_cross_small_synthetic_tiny"
 
@@ -33,6 +34,14 @@ def test_the_bundle_reads_photos(bundle: Path, portrait: Path, tmp_path: Path) -
     probabilities = [float(value) for name, value in row.items() if name.startswith("p_")]
     assert len(probabilities) == 7
     assert sum(probabilities) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_lost_bundle_is_exported_again(bundle: Path) -> None:
+    lost = bundle.rename(bundle.with_name("lost"))
+    assert main(["export", str(bundle.parent), "--device", "cpu"]) == 0
+    one, other = (read_bundle(folder) for folder in (bundle, lost))
+    assert one.hash12 == other.hash12
+    assert one.task == other.task
 
 
 def test_the_folder_of_the_run_stands_for_its_bundle(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,7 @@ VERBS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "train": ("mien.cli.train:run", "train a recipe, also on pictures of your own"),
         "evaluate": ("mien.cli.evaluate:run", "measure a trained model on a dataset"),
         "benchmark": ("mien.cli.benchmark:run", "how fast a trained model is on this machine"),
+        "export": ("mien.cli.export:run", "make a bundle of a run's best epoch so far"),
         "data": ("mien.cli.data:run", "list, verify, draw and prepare datasets"),
         "models": ("mien.cli.models:run", "list, show, fetch and verify trained models"),
         "doctor": ("mien.cli.doctor:run", "what is installed here, and what is missing"),

@@ -26,6 +26,8 @@ class Evaluate:
         crop: whole for a model that was trained on pictures as they are.
         resamples: of the bootstrap intervals.
         seed: of the bootstrap.
+        end_to_end: also place the faces in larger scenes of several sizes and read those as photos; a face that is
+            not found is an error there.
     """
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME|DIR")]
@@ -39,11 +41,12 @@ class Evaluate:
     crop: Literal["face", "whole"] = "face"
     resamples: int = 1000
     seed: int = 0
+    end_to_end: bool = False
 
 
 def run(arguments: Sequence[str]) -> int:
     """Parse the arguments of ``mien evaluate``, measure and print the figures."""
-    options = tyro.cli(Evaluate, prog="mien evaluate", args=arguments)
+    options = tyro.cli(Evaluate, prog="mien evaluate", args=arguments, config=(tyro.conf.FlagCreatePairsOff,))
     evaluate = reach("mien.engine.evaluate:evaluate", extra="evaluate", purpose="Evaluating")
     report = evaluate(
         options.model,
@@ -67,9 +70,30 @@ def run(arguments: Sequence[str]) -> int:
         for name, figures in report["per_class"].items():
             recall = figures["recall"]
             print(_line(f"{name} ({figures['count']})", recall["value"], recall["low"], recall["high"]))
+    if options.end_to_end:
+        _end_to_end(options)
     if options.out:
         print(f"\nreport: {options.out / 'report.md'}")
     return 0
+
+
+def _end_to_end(options: Evaluate) -> None:
+    """Measure with the search for faces, and print a line for each size."""
+    measure = reach("mien.engine.end_to_end:end_to_end", extra="evaluate", purpose="Evaluating end to end")
+    report = measure(
+        options.model,
+        options.dataset,
+        root=options.data,
+        split=options.split,
+        out=options.out,
+        resamples=options.resamples,
+        seed=options.seed,
+    )
+    print("\naccuracy end to end, by the size of the face")
+    for line in report["sizes"]:
+        accuracy = line["accuracy"]
+        title = f"{line['size_px']} pixels, {line['found']:.1%} found"
+        print(_line(title, accuracy["value"], accuracy["low"], accuracy["high"]))
 
 
 def _line(title: str, value: float | None, low: float | None, high: float | None) -> str:

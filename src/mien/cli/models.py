@@ -1,7 +1,7 @@
 """``mien models list|show|pull|verify``: trained models, and the graphs that find faces."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,7 +107,7 @@ def verify(arguments: list[str]) -> int:
     return int(faults > 0)
 
 
-def print_columns(rows: list[tuple[str, ...]]) -> None:
+def print_columns(rows: Sequence[tuple[str, ...]]) -> None:
     """Print rows of equal length as aligned columns."""
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     for row in rows:

@@ -1,6 +1,6 @@
 """``mien train RECIPE``: a recipe, changed as asked for, becomes a bundle."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, make_dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -8,18 +8,21 @@ from typing import Annotated, Any
 
 import tyro
 
+from mien.cli.models import print_columns
 from mien.cli.reach import reach
-from mien.recipes import RECIPES
+from mien.recipes import RECIPES, WITH_ROWS
 from mien.schema.errors import ConfigError
+from mien.schema.tables import unknown_name
 
 RUNS = Path("runs")
 ABOUT = """\
 usage: mien train RECIPE [OPTIONS]
        mien train --from run.json [OPTIONS]
-       mien train --list
+       mien train --list [RECIPE]
 
-Train a recipe. `--list` names them all, `mien train RECIPE --help` shows every field of one,
-each of which `--set.FIELD VALUE` changes; `--from` repeats the run that a run.json describes."""
+Train a recipe. `--list` names them, `--list RECIPE` the rows of one, as they stand in the paper's tables.
+`mien train RECIPE --help` shows every field of a recipe, each of which `--set.FIELD VALUE` changes;
+`--from` repeats the run that a run.json describes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +54,7 @@ def run(arguments: Sequence[str]) -> int:
         print(ABOUT)
         return 0
     if arguments[0] == "--list":
-        print("\n".join(RECIPES))
-        return 0
+        return list_recipes(*arguments[1:2])
     name, rest = _named(arguments)
     options: Any = tyro.cli(
         _with_fields(_find(name)),
@@ -78,6 +80,22 @@ def train(options: Train, chosen: Any) -> int:
     if chosen.task == "classify":
         print(f"Try it:  mien predict PHOTO --model {bundle}")
     return 0
+
+
+def list_recipes(base: str | None = None) -> int:
+    """Print the recipes, or the rows of one and the fields that each sets."""
+    if base is None:
+        print("\n".join(name + ("  and rows of it" if name in WITH_ROWS else "") for name in RECIPES))
+        return 0
+    if base not in RECIPES:
+        raise ConfigError(unknown_name(base, RECIPES, "recipe"))
+    rows = reach("mien.recipes:rows_of", extra="train", purpose="Listing rows")(base)
+    print_columns([(base, ""), *((f"{base}_{row}", _told(changes)) for row, changes in rows.items())])
+    return 0
+
+
+def _told(changes: Mapping[str, Any]) -> str:
+    return ", ".join(f"{path}={value}" for path, value in changes.items())
 
 
 def _named(arguments: Sequence[str]) -> tuple[str, list[str]]:

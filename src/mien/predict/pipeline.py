@@ -31,6 +31,7 @@ from mien.tasks import task_from_json
 
 DEFAULT_MODEL = "product_cross_small"
 DEFAULT_MIN_FACE_PX = 32
+MAX_KEPT_BYTES = 256 << 20
 
 Rgb = NDArray[np.uint8]
 
@@ -123,24 +124,30 @@ class Predictor:
         """
         predictions: list[Prediction] = []
         images: dict[str, Rgb] = {}
-        for answer in self.stream(pictures(source), keep_images=True):
+        for answer in self.stream(pictures(source), keep_images=keep_images):
             predictions += answer.predictions
-            if answer.image is not None and (keep_images or not isinstance(answer.picture.content, Path)):
+            if answer.image is not None:
                 images[answer.picture.name] = answer.image
         return Result(labels=self.labels, model=self.model, predictions=tuple(predictions), images=images)
 
     def stream(self, given: Iterable[Picture], *, keep_images: bool = False) -> Iterator[Answer]:
-        """Answers one by one, in order, holding only the pictures of about one batch in memory."""
+        """Answers one by one, in order, whatever the number of pictures: those of one batch are in memory.
+
+        Args:
+            given: the pictures.
+            keep_images: hand out the pixels with each answer; pixels that were given are handed out in any case.
+        """
         batch: list[_Looked] = []
-        waiting = 0
+        waiting = kept_bytes = 0
         for looked in self._look_ahead(given):
-            if not keep_images:
+            if not keep_images and isinstance(looked.picture.content, Path):
                 looked.image = None
             batch.append(looked)
             waiting += sum(tensor is not None for tensor in looked.tensors)
-            if waiting >= self.batch_size or len(batch) >= self.batch_size:
+            kept_bytes += 0 if looked.image is None else looked.image.nbytes
+            if max(waiting, len(batch)) >= self.batch_size or kept_bytes > MAX_KEPT_BYTES:
                 yield from self._answer(batch)
-                batch, waiting = [], 0
+                batch, waiting, kept_bytes = [], 0, 0
         yield from self._answer(batch)
 
     def _look_ahead(self, given: Iterable[Picture]) -> Iterator[_Looked]:
