@@ -149,6 +149,8 @@ def test_settings_and_figures_can_be_revised(make_bundle: Make) -> None:
     assert revised == replace(written, task=task, figures={"notes": ["Looked at by eye."]})
     assert read_bundle(written.path) == revised
     assert "Looked at by eye." in (written.path / "README.md").read_text()
+    assert revise_bundle(revised, name="renamed") == replace(revised, name="renamed")
+    assert (written.path / "README.md").read_text().startswith("# renamed\n")
 
 
 def test_bundles_are_found_by_folder_and_by_name(

@@ -19,7 +19,14 @@ FIGURES = {
 
 
 def test_the_card_states_licences_provenance_and_limits(make_bundle: Callable[..., Bundle]) -> None:
-    bundle = make_bundle()
+    provenance = {
+        "recipe": "mean_test",
+        "seed": 0,
+        "commit": "abc",
+        "data_fingerprint": "0123456789ab",
+        "minutes": 26.0,
+    }
+    bundle = make_bundle(provenance=provenance)
     card = render_card(bundle)
     assert (bundle.path / "README.md").read_text() == card
     for text in (
@@ -28,12 +35,22 @@ def test_the_card_states_licences_provenance_and_limits(make_bundle: Callable[..
         "| training data | drawn \\| synthetic |",
         "| recipe | mean_test |",
         "| data fingerprint | 0123456789ab |",
+        "| minutes | 26 |",
         "neutral, happiness, anger",
         "8 x 8 pixels, grey, brought to 4 pixels first, crop face_v1",
         "**Not for:**",
         "Nothing has been measured yet.",
     ):
         assert text in card
+
+
+def test_limits_and_use_are_those_of_the_task(make_bundle: Callable[..., Bundle]) -> None:
+    classifier, pointer = (
+        render_card(make_bundle(task=task)) for task in ({"name": "classify"}, {"name": "landmarks"})
+    )
+    assert "recall of each" in classifier
+    assert "68 points" in pointer
+    assert "recall of each" not in pointer
 
 
 def test_the_card_prints_figures_with_intervals_and_counts(make_bundle: Callable[..., Bundle]) -> None:

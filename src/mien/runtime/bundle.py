@@ -136,13 +136,15 @@ def write_bundle(bundle: Bundle, weights: Mapping[str, NDArray[Any]], graph: byt
 def revise_bundle(
     bundle: Bundle,
     *,
+    name: str | None = None,
     task: Mapping[str, Any] | None = None,
     provenance: Mapping[str, Any] | None = None,
     figures: Mapping[str, Any] | None = None,
 ) -> Bundle:
-    """Replace settings or figures of a bundle on the disk and draw its card anew; the weights stay."""
+    """Replace name, settings or figures of a bundle on the disk and draw its card anew; the weights stay."""
     revised = replace(
         bundle,
+        name=name or bundle.name,
         task=task if task is not None else bundle.task,
         provenance=provenance if provenance is not None else bundle.provenance,
         figures=figures if figures is not None else bundle.figures,

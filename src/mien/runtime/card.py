@@ -23,9 +23,15 @@ _OUT_OF_SCOPE = (
 )
 _LIMITS = (
     "Trained and measured on the data named below only; on other cameras, ages, skin tones, poses and cultures it "
-    "has not been measured. Rare classes are recognised far less often than common ones: see the recall of each. "
-    "A probability is calibrated for faces like those of the training data."
+    "has not been measured."
 )
+_LIMITS_OF = {
+    "classify": (
+        " Rare classes are recognised far less often than common ones: see the recall of each. A probability is "
+        "calibrated for faces like those of the training data."
+    ),
+    "landmarks": " The brows lie on the upper edge and the points of the jaw are unevenly spaced, as in the mesh.",
+}
 
 
 def render_card(bundle: "Bundle") -> str:
@@ -37,11 +43,11 @@ def render_card(bundle: "Bundle") -> str:
         "## Use",
         _PURPOSE.get(task, ""),
         f"**Not for:** {_OUT_OF_SCOPE}",
-        f"**Limits:** {_LIMITS}",
+        f"**Limits:** {_LIMITS}{_LIMITS_OF.get(task, '')}",
         "## Licences",
         _table(("of the", "licence"), ((k.replace("_", " "), v) for k, v in bundle.licences.items())),
         "## Where it came from",
-        _table(("", ""), ((k.replace("_", " "), _short(v)) for k, v in bundle.provenance.items())),
+        _table(("", ""), ((k.replace("_", " "), _plain(v)) for k, v in bundle.provenance.items())),
         "## How good it is",
         *(_figures(bundle.figures) or ["Nothing has been measured yet."]),
     ]
@@ -89,6 +95,11 @@ def _interval_row(name: str, figure: Any) -> tuple[str, str, str]:
     low, high = figure.get("low"), figure.get("high")
     span = "" if low is None or high is None else f"{low:.4f} to {high:.4f}"
     return str(figure.get("title", words)), _short(figure.get("value")), span
+
+
+def _plain(value: Any) -> str:
+    """A recorded value as it is, not rounded to the digits of a figure."""
+    return f"{value:g}" if isinstance(value, float) else _short(value)
 
 
 def _short(value: Any) -> str:
