@@ -28,7 +28,7 @@ from mien.engine.optim import ascend, descend, moving_average, set_rate
 from mien.engine.pace import Pace
 from mien.engine.progress import Bar
 from mien.engine.run import Run, to_json
-from mien.engine.start import build_model, hold_still
+from mien.engine.start import build_model, hold_still, settle
 from mien.engine.surroundings import surroundings
 from mien.schema.errors import ConfigError
 from mien.tasks import task_from_json
@@ -36,6 +36,9 @@ from mien.tasks import task_from_json
 LAST, BEST = "last.safetensors", "best.safetensors"
 CHECK_EVERY = 20
 """Steps between two looks at whether the loss is still a number."""
+
+SETTLE_FACES = 64
+"""Faces from which a random prior takes its batch statistics."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -120,6 +123,9 @@ def set_up(run: Run, root: Path | None, out: Path, *, resume: bool, device: str,
     material = gather(run, root, run.model.inputs()["image"], progress=progress)
     torch.manual_seed(run.seed)
     network = build_model(run, material.splits.labels)
+    if not (run.prior or run.init or run.weights):
+        first = range(min(SETTLE_FACES, len(material.train)))
+        settle(network, material.train.__getitems__(first)["image"])
     if run.train.channels_last:
         network = network.to(memory_format=torch.channels_last)
     network = fabric.to_device(network)

@@ -67,6 +67,30 @@ def _load_prior(network: nn.Module, bundle: Bundle) -> None:
         load(weights_of(bundle))
 
 
+def settle(network: nn.Module, images: Tensor) -> None:
+    """Give frozen random parts the batch statistics of ``images [B, 3, S, S]``.
+
+    Without trained statistics the maps of a random prior shrink from layer to layer to a thousandth, and with them all
+    that is multiplied by them.
+    """
+    names = getattr(network, "frozen_parameters", frozenset)()
+    norms = [
+        module
+        for name, module in network.named_modules()
+        if isinstance(module, nn.BatchNorm2d) and f"{name}.weight" in names
+    ]
+    was_training, momenta = network.training, [norm.momentum for norm in norms]
+    network.eval()
+    for norm in norms:
+        norm.train()
+        norm.momentum = 1.0
+    with torch.no_grad():
+        network(images)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    network.train(was_training)
+
+
 def hold_still(network: nn.Module, prefixes: Iterable[str]) -> None:
     """Put frozen parts into evaluation mode, so that their batch statistics and dropout rest too."""
     for name, module in network.named_modules():
