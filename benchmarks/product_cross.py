@@ -89,7 +89,7 @@ def variants(network: Network, threads: int, folder: Path) -> dict[str, Answer]:
     """Functions from images to logits, one a runtime and precision."""
     graph = onnx_graph(network.module, {"image": network.spec})
     quantised = folder / f"{network.name}.xml"
-    quantise(graph, faces(network.spec, 128, seed=1), quantised)
+    quantise(graph, faces(network.spec, 64, seed=1), quantised)
 
     def eager(images: NDArray[np.float32]) -> NDArray[np.float32]:
         with torch.inference_mode():
@@ -186,7 +186,7 @@ def main() -> None:
             "GFLOP counts a multiply-accumulate as two.",
             "error: relative L2 distance of the logits of 32 drawn faces from eager torch's; same class: share of "
             "equal answers. With random weights the answers are nearly ties: only the error tells something.",
-            "int8: post-training quantisation by NNCF on 128 drawn faces, for orientation; int8 weights do not ship.",
+            "int8: post-training quantisation by NNCF on 64 drawn faces, for orientation; int8 weights do not ship.",
         ),
         options=options,
     )
