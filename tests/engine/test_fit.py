@@ -20,6 +20,7 @@ from mien.engine.fit import fit
 from mien.engine.journal import read_journal
 from mien.engine.optim import Optimizer, Schedule
 from mien.engine.run import Run, override, read_run
+from mien.engine.state import save_state
 from mien.losses.cross_entropy import CrossEntropy
 from mien.recipes import find
 from mien.runtime.bundle import find_bundle
@@ -121,13 +122,12 @@ def test_every_kind_of_training_is_resumed_with_the_same_bits(tmp_path, no_expor
     run = train_with(TINY, epochs=2, **fields)
     whole = trained(run, tmp_path / "whole")
 
-    def killed(state, out):
-        save(state, out)
+    def killed(state, path):
+        save_state(state, path)
         raise KeyboardInterrupt
 
-    save = module._save_last
     with monkeypatch.context() as patch:
-        patch.setattr(module, "_save_last", killed)
+        patch.setattr(module, "save_state", killed)
         with pytest.raises(KeyboardInterrupt):
             trained(run, tmp_path / "killed")
     assert_same_bits(trained(run, tmp_path / "killed", resume=True), whole)

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -113,7 +114,7 @@ def test_the_size_of_the_input_follows_the_progress():
 
 
 def test_the_shell_form_changes_fields_and_reports_errors(tmp_path, monkeypatch, capsys):
-    seen = {}
+    seen: dict[str, Any] = {}
 
     def fit(run, **options):
         seen.update(run=run, **options)

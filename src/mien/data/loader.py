@@ -107,6 +107,7 @@ class Faces(Dataset[Batch]):
         self.items, self.faces, self.spec, self.augment = tuple(items), tuple(faces), spec, augment
         self.landmarks = landmarks
         self.pictures = pictures or Pictures(items, cache_mb, grey=spec.colour == "grey")
+        self._sizes: dict[int, Faces] = {}
         self._bases: dict[int, NDArray[np.float64]] = {}
         self.distributions = np.stack([item.distribution for item in items]) if items else np.zeros((0, 1), np.float32)
         self.epoch = Epoch(np.arange(len(items)))
@@ -115,16 +116,20 @@ class Faces(Dataset[Batch]):
         return len(self.epoch.order)
 
     def resized(self, size_px: int) -> "Faces":
-        """The same faces for an input of another side; pictures are shared."""
-        spec = replace(self.spec, size_px=size_px)
-        return Faces(
-            self.items,
-            self.faces,
-            spec,
-            augment=self.augment,
-            landmarks=self.landmarks,
-            pictures=self.pictures,
-        )
+        """The same faces for an input of another side; pictures are shared, and each size is made once."""
+        if size_px == self.spec.size_px:
+            return self
+        if size_px not in self._sizes:
+            spec = replace(self.spec, size_px=size_px)
+            self._sizes[size_px] = Faces(
+                self.items,
+                self.faces,
+                spec,
+                augment=self.augment,
+                landmarks=self.landmarks,
+                pictures=self.pictures,
+            )
+        return self._sizes[size_px]
 
     def __getitem__(self, position: int) -> Batch:
         return self.__getitems__([position])

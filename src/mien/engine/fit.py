@@ -7,15 +7,15 @@ run that is killed and resumed on a CPU ends with the same bits as one that was 
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
+from torch import Tensor
 
 from mien.data.loader import Batch, Epoch, Faces, batches
 from mien.data.sampling import class_counts, epoch_indices
@@ -27,9 +27,9 @@ from mien.engine.memory import keep_freed_memory
 from mien.engine.optim import ascend, descend, moving_average, set_rate
 from mien.engine.pace import Pace
 from mien.engine.progress import Bar
-from mien.engine.run import Run, to_json
+from mien.engine.run import Run
 from mien.engine.start import build_model, hold_still, settle
-from mien.engine.surroundings import surroundings
+from mien.engine.state import State, record_of, restore_state, save_state
 from mien.schema.errors import ConfigError
 from mien.tasks import task_from_json
 
@@ -39,30 +39,6 @@ CHECK_EVERY = 20
 
 SETTLE_FACES = 64
 """Faces from which a random prior takes its batch statistics."""
-
-
-@dataclass(slots=True, kw_only=True)
-class State:
-    """All that changes during a run, and what it needs at hand."""
-
-    run: Run
-    material: Material
-    fabric: Any
-    network: nn.Module
-    model: Any
-    optimizer: Any
-    average: AveragedModel | None
-    loss: Any
-    task: Any
-    pace: Pace
-    best: float | None = None
-    best_epoch: int = -1
-    bad_epochs: int = 0
-
-    @property
-    def judged(self) -> nn.Module:
-        """The network that is evaluated and kept: the moving average, if there is one."""
-        return self.average.module if self.average is not None else self.network
 
 
 def fit(
@@ -102,7 +78,7 @@ def fit(
             state.pace.advance(share, size_px, time.monotonic() - started)
             is_best = keep_best(state, scores, size_px, out)
             journal.add({**row, **{f"select_{k}": v for k, v in scores.items()}, "best": int(is_best)})
-            _save_last(state, out)
+            save_state(state, out / LAST)
             bar.epoch_done(scores, run.train.monitor)
     journal.close()
     return finish(state, out)
@@ -145,15 +121,15 @@ def set_up(run: Run, root: Path | None, out: Path, *, resume: bool, device: str,
         pace=Pace(config=run.train),
     )
     if resume and last.exists():
-        _restore(state, last)
-    write_json(out / "run.json", _record(state))
+        restore_state(state, last)
+    write_json(out / "run.json", record_of(state))
     return state
 
 
 def train_epoch(state: State, size_px: int, share: float, bar: Bar) -> dict[str, Any]:
     """Second chapter: one pass over the training part; the journal's row of it."""
     run, pace, config = state.run, state.pace, state.run.train
-    faces = _sized(state.material.train, size_px)
+    faces = state.material.train.resized(size_px)
     order = epoch_indices(config.sampler, labels_of(faces.items), seed=run.seed, epoch=pace.epoch)
     faces.epoch = Epoch(order, run.seed, pace.epoch)
     torch.manual_seed(_derived_seed(run.seed, pace.epoch))
@@ -189,7 +165,7 @@ def train_epoch(state: State, size_px: int, share: float, bar: Bar) -> dict[str,
 
 def evaluate(state: State, size_px: int) -> dict[str, float]:
     """Third chapter: the task's scores on the selection part."""
-    outputs, targets = _outputs(state, _sized(state.material.select, size_px))
+    outputs, targets = _outputs(state, state.material.select.resized(size_px))
     scores: dict[str, float] = state.task.score(state.task.decode(outputs), targets)
     return scores
 
@@ -220,13 +196,13 @@ def finish(state: State, out: Path) -> Path:
     size_px = state.material.select.spec.size_px
     if (out / BEST).exists():
         checkpoint.load_module(network, checkpoint.load(out / BEST)[0])
-    outputs, targets = _outputs(state, _sized(state.material.select, size_px))
+    outputs, targets = _outputs(state, state.material.select.resized(size_px), exact=True)
     if state.run.task == "classify":
         state.task = calibrated(state.run, labels, outputs, targets["label"])
     rows = read_journal(out / "journal.csv")
     images, seconds = (sum(float(row[name]) for row in rows) for name in ("images", "seconds"))
     record = {
-        **_record(state),
+        **record_of(state),
         "epochs": state.pace.epoch,
         "best_epoch": state.best_epoch,
         "minutes": round(state.pace.spent_s / 60, 1),
@@ -258,12 +234,14 @@ def _step(state: State, batch: Batch, *, last: bool) -> dict[str, Tensor]:
     return {name: value.detach() for name, value in parts.items()}
 
 
-def _outputs(state: State, faces: Faces) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
-    """Outputs of the judged network and the targets, over all of ``faces``, in order."""
+def _outputs(
+    state: State, faces: Faces, *, exact: bool = False
+) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
+    """Outputs of the judged network and the targets, over all of ``faces``, in order; ``exact`` computes in float32."""
     columns: dict[str, list[NDArray[Any]]] = defaultdict(list)
     wanted = {"classify": "logits", "landmarks": "landmarks"}[state.run.task]
     state.judged.eval()
-    with torch.inference_mode(), state.fabric.autocast():
+    with torch.inference_mode(), nullcontext() if exact else state.fabric.autocast():
         for batch in _on_device(state, faces, 2 * state.run.train.batch_size):
             answer = getattr(state.judged(batch["image"]), wanted)
             columns["answer"].append(answer.float().cpu().numpy())
@@ -304,10 +282,6 @@ def _size_px(state: State) -> int:
     return state.run.train.size_px(progress) or state.material.train.spec.size_px
 
 
-def _sized(faces: Faces, size_px: int) -> Faces:
-    return faces if faces.spec.size_px == size_px else faces.resized(size_px)
-
-
 def _derived_seed(seed: int, epoch: int) -> int:
     return int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
@@ -321,53 +295,3 @@ def _placed(device: str) -> dict[str, Any]:
     if kind not in ("auto", "cpu", "cuda", "gpu", "mps") or (number and not number.isdigit()):
         raise ConfigError(f"There is no device {device!r}; allowed: auto, cpu, cuda, cuda:<number>, mps")
     return {"accelerator": kind, "devices": [int(number)] if number else 1}
-
-
-def _save_last(state: State, out: Path) -> None:
-    tensors = checkpoint.prefixed("model", state.network.state_dict())
-    tensors |= checkpoint.prefixed("optimizer", checkpoint.optimizer_tensors(state.optimizer))
-    if state.average is not None:
-        tensors |= checkpoint.prefixed("average", state.average.state_dict())
-    numbers = {
-        "pace": state.pace.state(),
-        "best": state.best,
-        "best_epoch": state.best_epoch,
-        "bad_epochs": state.bad_epochs,
-    }
-    checkpoint.save(out / LAST, tensors, numbers)
-
-
-def _restore(state: State, last: Path) -> None:
-    tensors, numbers = checkpoint.load(last)
-    checkpoint.load_module(state.network, checkpoint.part("model", tensors))
-    if state.average is not None:
-        checkpoint.load_module(state.average, checkpoint.part("average", tensors))
-    checkpoint.load_optimizer(state.optimizer, checkpoint.part("optimizer", tensors))
-    state.pace.restore(numbers["pace"])
-    state.best, state.best_epoch, state.bad_epochs = numbers["best"], numbers["best_epoch"], numbers["bad_epochs"]
-
-
-def _record(state: State) -> dict[str, Any]:
-    """What ``run.json`` says."""
-    material, run = state.material, state.run
-    labels = material.splits.labels
-    counts = class_counts(labels_of(material.train.items), len(labels))
-    return {
-        "run": to_json(run),
-        "labels": list(labels.names),
-        "data": {
-            "fingerprint": material.fingerprint,
-            "train": len(material.train.items),
-            "select": len(material.select.items),
-            "report": len(material.splits.report),
-            "train_per_class": dict(zip(labels.names, counts.tolist(), strict=True)),
-            "alignment": material.alignment,
-            "dropped": material.dropped,
-        },
-        "sampler": run.train.sampler,
-        "parameters": sum(p.numel() for p in state.network.parameters()),
-        "trained_parameters": sum(p.numel() for p in state.network.parameters() if p.requires_grad),
-        "device": str(state.fabric.device),
-        "threads": torch.get_num_threads(),
-        **surroundings(),
-    }

@@ -73,7 +73,7 @@ def settle(network: nn.Module, images: Tensor) -> None:
     Without trained statistics the maps of a random prior shrink from layer to layer to a thousandth, and with them all
     that is multiplied by them.
     """
-    names = getattr(network, "frozen_parameters", frozenset)()
+    names: frozenset[str] = getattr(network, "frozen_parameters", frozenset)()
     norms = [
         module
         for name, module in network.named_modules()

@@ -1,0 +1,112 @@
+"""All that changes during a run, how it is kept between two epochs, and what ``run.json`` says of it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel
+
+from mien.data.sampling import class_counts
+from mien.engine import checkpoint
+from mien.engine.material import Material, labels_of
+from mien.engine.pace import Pace
+from mien.engine.run import Run, to_json
+from mien.engine.surroundings import surroundings
+
+
+@dataclass(slots=True, kw_only=True)
+class State:
+    """A run on its way.
+
+    Attributes:
+        run: what is trained.
+        material: on what.
+        fabric: devices and precision.
+        network: the module itself.
+        model: the module as it is called in training, which Fabric wraps.
+        optimizer: of its parameters.
+        average: moving average of the weights, if there is one.
+        loss: ``(outputs, targets) -> {"loss": ..., parts}``.
+        task: decodes and scores.
+        pace: how far the run is.
+        best: best value of the monitored metric so far.
+        best_epoch: when it was reached; -1 for never.
+        bad_epochs: epochs since the last gain.
+    """
+
+    run: Run
+    material: Material
+    fabric: Any
+    network: nn.Module
+    model: Any
+    optimizer: Any
+    average: AveragedModel | None
+    loss: Any
+    task: Any
+    pace: Pace
+    best: float | None = None
+    best_epoch: int = -1
+    bad_epochs: int = 0
+
+    @property
+    def judged(self) -> nn.Module:
+        """The network that is evaluated and kept: the moving average, if there is one."""
+        return self.average.module if self.average is not None else self.network
+
+
+def save_state(state: State, path: Path) -> None:
+    """Write what :func:`restore_state` needs to go on with the same bits."""
+    tensors = checkpoint.prefixed("model", state.network.state_dict())
+    tensors |= checkpoint.prefixed("optimizer", checkpoint.optimizer_tensors(state.optimizer))
+    if state.average is not None:
+        tensors |= checkpoint.prefixed("average", state.average.state_dict())
+    numbers = {
+        "pace": state.pace.state(),
+        "best": state.best,
+        "best_epoch": state.best_epoch,
+        "bad_epochs": state.bad_epochs,
+    }
+    checkpoint.save(path, tensors, numbers)
+
+
+def restore_state(state: State, path: Path) -> None:
+    """Inverse of :func:`save_state`.
+
+    Raises:
+        BundleError: if the file is damaged or belongs to a run of another model.
+    """
+    tensors, numbers = checkpoint.load(path)
+    checkpoint.load_module(state.network, checkpoint.part("model", tensors))
+    if state.average is not None:
+        checkpoint.load_module(state.average, checkpoint.part("average", tensors))
+    checkpoint.load_optimizer(state.optimizer, checkpoint.part("optimizer", tensors))
+    state.pace.restore(numbers["pace"])
+    state.best, state.best_epoch, state.bad_epochs = numbers["best"], numbers["best_epoch"], numbers["bad_epochs"]
+
+
+def record_of(state: State) -> dict[str, Any]:
+    """What ``run.json`` says: the run, its data, the network, and where it runs."""
+    material, run = state.material, state.run
+    labels = material.splits.labels
+    counts = class_counts(labels_of(material.train.items), len(labels))
+    return {
+        "run": to_json(run),
+        "labels": list(labels.names),
+        "data": {
+            "fingerprint": material.fingerprint,
+            "train": len(material.train.items),
+            "select": len(material.select.items),
+            "report": len(material.splits.report),
+            "train_per_class": dict(zip(labels.names, counts.tolist(), strict=True)),
+            "alignment": material.alignment,
+            "dropped": material.dropped,
+        },
+        "sampler": run.train.sampler,
+        "parameters": sum(p.numel() for p in state.network.parameters()),
+        "trained_parameters": sum(p.numel() for p in state.network.parameters() if p.requires_grad),
+        "device": str(state.fabric.device),
+        "threads": torch.get_num_threads(),
+        **surroundings(),
+    }
