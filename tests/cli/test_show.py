@@ -31,7 +31,7 @@ def report(*rows: list[Prediction], top: int = 3, written: bool = False) -> Repo
 
 def test_plain_rows_are_aligned_and_say_the_next_labels() -> None:
     lines = report([HAPPY, UNSURE], [EMPTY], [BROKEN]).plain()
-    assert lines[0].split() == ["photo", "face", "box", "expression", "score", "then"]
+    assert lines[0].split() == ["photo", "#", "box", "expression", "score", "then"]
     assert lines[1].split("  ")[-1] == "surprise 20%, neutral 10%"
     assert re.search(r"a\.jpg +0 +10 21 110 120 +happiness +60% +surprise 20%, neutral 10%$", lines[1])
     assert re.search(r"uncertain +Below the threshold\. happiness 60%, surprise 20%, neutral 10%$", lines[2])
@@ -75,10 +75,10 @@ report([HAPPY, UNSURE], [EMPTY], [BROKEN]).print(None, None)
 """
 
 
-def on_a_terminal(**environment: str) -> str:
+def on_a_terminal(columns: int = 120, **environment: str) -> str:
     """What the report looks like where standard output is a terminal."""
     ours, theirs = pty.openpty()
-    surroundings = {**os.environ, "COLUMNS": "120", "TERM": "xterm-256color", **environment}
+    surroundings = {**os.environ, "COLUMNS": str(columns), "TERM": "xterm-256color", **environment}
     surroundings.pop("NO_COLOR", None) if "NO_COLOR" not in environment else None
     command = [sys.executable, "-c", SCRIPT, str(Path(__file__).parent)]
     process = subprocess.Popen(command, stdout=theirs, stderr=subprocess.STDOUT, env=surroundings)
@@ -100,12 +100,20 @@ def on_a_terminal(**environment: str) -> str:
 def test_a_terminal_gets_colours_and_bars() -> None:
     said = on_a_terminal()
     assert "\x1b[33m" in said
-    assert "█" * 9 in said
+    assert "█" * round(0.6 * BAR_CELLS) in said
     assert "uncertain" in said
     assert "3 photos" in said
+
+
+def test_a_narrow_terminal_keeps_what_matters() -> None:
+    said = on_a_terminal(80)
+    assert all(word in said for word in ("a.jpg", "happiness", "60%", "surprise 20%", "no face"))
+    assert "10 21 110 120" in on_a_terminal()
+    assert "10 21 110 120" not in said
+    assert all(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) <= 80 for line in said.splitlines())
 
 
 def test_no_color_is_respected() -> None:
     said = on_a_terminal(NO_COLOR="1")
     assert not re.search(r"\x1b\[[0-9;]*3[0-9]", said)
-    assert "█" * 9 in said
+    assert "█" * round(0.6 * BAR_CELLS) in said

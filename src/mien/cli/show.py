@@ -12,9 +12,10 @@ from mien.schema.prediction import Prediction
 
 MOST_ROWS = 500
 MOST_ROWS_IF_WRITTEN = 40
-BAR_CELLS = 16
+BAR_CELLS = 12
+WIDE_SCREEN = 100
 EIGHTHS: tuple[str, ...] = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")
-HEADINGS = ("photo", "face", "box", "expression", "score", "", "then")
+HEADINGS = ("photo", "#", "box", "expression", "score", "", "then")
 STATUS_WORDS = {
     "no_face": "no face",
     "too_small": "too small",
@@ -67,7 +68,7 @@ class Report:
 
         console = Console(highlight=False)
         if self.rows:
-            console.print(self._rich_table())
+            console.print(self._rich_table(console.width))
         console.print(summary, style="bold", markup=False)
 
     def summary(self, table: Path | None, drawn: Path | None) -> str:
@@ -113,27 +114,29 @@ class Report:
         order = np.argsort(-prediction.probabilities, kind="stable")[: self.top].tolist()
         return [(self.labels.names[index], float(prediction.probabilities[index])) for index in order]
 
-    def _rich_table(self) -> Any:
+    def _rich_table(self, width: int) -> Any:
         from rich import box
         from rich.table import Table
         from rich.text import Text
 
         table = Table(box=box.SIMPLE_HEAD, header_style="dim", pad_edge=False)
-        table.add_column(HEADINGS[0], overflow="ellipsis", no_wrap=True, ratio=2)
+        table.add_column(HEADINGS[0], no_wrap=True)
         table.add_column(HEADINGS[1], justify="right")
-        table.add_column(HEADINGS[2], style="dim", no_wrap=True)
+        narrow = width < WIDE_SCREEN
+        if not narrow:
+            table.add_column(HEADINGS[2], style="dim", no_wrap=True)
         table.add_column(HEADINGS[3], no_wrap=True)
-        table.add_column(HEADINGS[4], justify="right")
+        table.add_column(HEADINGS[4], justify="right", no_wrap=True)
         table.add_column(HEADINGS[5], no_wrap=True)
-        table.add_column(HEADINGS[6], style="dim", ratio=3)
+        table.add_column(HEADINGS[6], style="dim", ratio=1)
         previous = None
         for prediction in self.rows:
             source, face, place, word, score, _, then = self._cells(prediction)
-            shown = Text("" if source == previous else source)
+            shown = Text("" if source == previous else _ending(source, width // 4 if narrow else width // 3))
             previous, style = source, self._style(prediction)
-            table.add_row(
-                shown, face, place, Text(word, style=style), score, Text(bar(prediction.score), style=style), Text(then)
-            )
+            filled = Text(bar(prediction.score, BAR_CELLS // 2 if narrow else BAR_CELLS), style=style)
+            answer = (Text(word, style=style), score, filled, Text(then))
+            table.add_row(shown, face, *([] if narrow else [place]), *answer)
         return table
 
     def _style(self, prediction: Prediction) -> str:
@@ -143,10 +146,14 @@ class Report:
         return LABEL_STYLES.get(prediction.label, SPARE_STYLES[position % len(SPARE_STYLES)])
 
 
-def bar(score: float | None) -> str:
-    """A bar of ``BAR_CELLS`` characters for a share of 1."""
-    filled = round((score or 0.0) * BAR_CELLS * 8)
-    return ("█" * (filled // 8) + EIGHTHS[filled % 8]).ljust(BAR_CELLS)
+def bar(score: float | None, cells: int = BAR_CELLS) -> str:
+    """A bar for a share of 1, padded to ``cells`` characters."""
+    filled = round((score or 0.0) * cells * 8)
+    return ("█" * (filled // 8) + EIGHTHS[filled % 8]).ljust(cells)
+
+
+def _ending(text: str, width: int) -> str:
+    return text if len(text) <= width else f"…{text[-width + 1 :]}"
 
 
 def _count(number: int, thing: str) -> str:
