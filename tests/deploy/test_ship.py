@@ -1,0 +1,61 @@
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mien.data import synthetic
+from mien.deploy.ship import main, ship
+from mien.engine import end_to_end, evaluate
+from mien.runtime.bundle import read_bundle
+from mien.schema.errors import ConfigError
+from mien.schema.sample import Sample, Targets
+
+
+@pytest.fixture
+def run(tiny_bundle: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "run"
+    shutil.copytree(tiny_bundle, folder / "bundle")
+    record = {"run": {"name": "r", "data": {"reader": "ferplus"}, "prior": None}}
+    (folder / "run.json").write_text(json.dumps(record), encoding="utf-8")
+    (folder / "journal.csv").write_text("epoch\n0\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Sample]:
+    """Drawn faces in the clothes of the validation part of FERPlus."""
+    faces = []
+    for sample in synthetic.samples(120, seed=3):
+        votes = ((str(sample.targets.label), 8.0),)
+        faces.append(replace(sample, split="valid", targets=Targets(votes=votes, landmarks=sample.targets.landmarks)))
+    for module in (evaluate, end_to_end):
+        monkeypatch.setattr(module, "read_dataset", lambda name, root: faces)
+    return faces
+
+
+def test_a_run_becomes_a_measured_bundle_with_its_record(run: Path, drawn: list[Sample], tmp_path: Path) -> None:
+    shipped = ship(run, "mine", into=tmp_path / "weights", scenes=3, notes=["Looked at."], progress=False)
+    assert shipped.path == tmp_path / "weights" / "mine"
+    assert (shipped.name, shipped.hash12) == ("mine", read_bundle(run).hash12)
+    assert {file.name for file in shipped.path.iterdir()} >= {"run.json", "journal.csv", "README.md", "model.onnx"}
+    report = json.loads((run / "reports" / "report.json").read_text(encoding="utf-8"))
+    assert shipped.figures["metrics"]["accuracy"] == report["metrics"]["accuracy"]
+    assert shipped.task["temperature"] != 1.0
+    assert report["bundle"]["task"] == dict(shipped.task)
+    card = (shipped.path / "README.md").read_text(encoding="utf-8")
+    assert "End to end: 3 faces" in card
+    assert "Looked at." in card
+    again = ship(run, "mine", into=tmp_path / "weights", scenes=0, progress=False)
+    assert again.task == shipped.task
+
+
+def test_what_is_no_finished_run_is_refused(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.rmtree(run / "bundle")
+    with pytest.raises(ConfigError, match="no bundle yet; .*mien export"):
+        ship(run, "mine", into=tmp_path / "weights")
+    with pytest.raises(SystemExit) as stopped:
+        main([str(tmp_path / "nowhere"), "mine"])
+    assert stopped.value.code == 2
+    assert "is not the folder of a run" in capsys.readouterr().err
