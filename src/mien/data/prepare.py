@@ -197,7 +197,7 @@ def _load(folder: Path, wanted: Iterable[str]) -> dict[str, tuple[Face, str]]:
     known: dict[str, tuple[Face, str]] = {}
     for path in sorted(folder.glob("*.npz")):
         try:
-            with np.load(path, allow_pickle=False) as shard:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as shard:
                 columns = {name: shard[name] for name in shard.files}
             known.update(_rows(columns, wanted))
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):

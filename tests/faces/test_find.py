@@ -1,0 +1,106 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mien.faces import FaceReader
+from mien.faces.detect import Detection, Detectors, Tile
+from mien.faces.find import FaceFinder, grid, sides
+
+
+@given(st.integers(1, 9000), st.integers(1, 9000), st.integers(8, 400))
+def test_tiles_shrink_by_at_most_a_half_until_the_smallest_face_spans_a_sixth(h: int, w: int, face: int) -> None:
+    levels = sides(h, w, face)
+    assert levels[0] == max(h, w)
+    assert all(1 < larger / smaller <= 2 + 1e-9 for larger, smaller in pairwise(levels))
+    if len(levels) > 1:
+        assert levels[-1] == pytest.approx(6 * face)
+    else:
+        assert face / levels[0] >= 1 / 6 - 1e-9
+
+
+@given(st.integers(20, 3000), st.integers(20, 3000), st.integers(60, 900), st.integers(0, 10**6))
+def test_a_face_that_fits_the_overlap_is_whole_in_one_tile(h: int, w: int, side: int, seed: int) -> None:
+    tiles = grid(h, w, side)
+    rng = np.random.default_rng(seed)
+    size = 0.35 * side
+    for _ in range(20):
+        x, y = rng.uniform(0, max(w - size, 0)), rng.uniform(0, max(h - size, 0))
+        x2, y2 = min(x + size, w), min(y + size, h)
+        assert any(
+            t.x <= x + 1e-6 and t.y <= y + 1e-6 and x2 <= t.x + side + 1e-6 and y2 <= t.y + side + 1e-6 for t in tiles
+        )
+
+
+class Counted(Detectors):
+    """Counts the tiles that are looked at."""
+
+    def __init__(self) -> None:
+        super().__init__(min_score=0.15)
+        self.tiles: list[Tile] = []
+
+    def on_tiles(self, image, tiles):
+        self.tiles += tiles
+        return super().on_tiles(image, tiles)
+
+
+@pytest.fixture
+def counted() -> tuple[FaceFinder, Counted]:
+    finder = FaceFinder()
+    finder._detectors = Counted()
+    return finder, finder._detectors
+
+
+def test_a_portrait_costs_one_look(photo: np.ndarray, counted: tuple[FaceFinder, Counted]) -> None:
+    finder, detectors = counted
+    (face,) = finder(photo)
+    x1, y1, x2, y2 = face.box
+    assert 150 < x1 < x2 < 400
+    assert 50 < y1 < y2 < 350
+    assert len(detectors.tiles) == 1
+
+
+def test_a_crowd_is_searched_throughout(crowd: tuple[np.ndarray, np.ndarray], counted) -> None:
+    scene, noses = crowd
+    finder, detectors = counted
+    found = [face for face in finder(scene) if face.score > 0.6]
+    centres = np.array([((f.box[0] + f.box[2]) / 2, (f.box[1] + f.box[3]) / 2) for f in found])
+    distances = np.abs(noses[:, None] - centres[None]).max(axis=2).min(axis=1)
+    assert (distances < 20).mean() > 0.95
+    assert len(detectors.tiles) > 10
+
+
+def test_a_face_that_fills_the_picture_is_found(photo: np.ndarray) -> None:
+    (face,) = FaceFinder()(photo[120:345, 160:375])
+    assert face.score > 0.5
+    assert face.size_px > 120
+
+
+def test_larger_faces_only(crowd: tuple[np.ndarray, np.ndarray]) -> None:
+    scene, _ = crowd
+    assert all(face.size_px >= 0.6 * 64 for face in FaceFinder(min_face_px=64)(scene))
+    assert len(FaceFinder(min_face_px=64)(scene)) < len(FaceFinder()(scene))
+
+
+def test_a_face_that_is_not_confirmed_does_not_end_the_search(photo: np.ndarray, counted) -> None:
+    finder, detectors = counted
+    asked: list[Detection] = []
+
+    def nobody(detections):
+        asked.extend(detections)
+        return [False] * len(detections)
+
+    assert finder.search(photo, nobody) == []
+    assert len(asked) > 1
+    assert len(detectors.tiles) > 1
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 500), (500, 2), (40, 40), (1500, 90)])
+def test_pictures_of_any_shape(shape: tuple[int, int]) -> None:
+    assert FaceFinder()(np.full((*shape, 3), 90, np.uint8)) == []
+
+
+def test_nothing_is_found_in_noise(reader: FaceReader, rng: np.random.Generator) -> None:
+    assert reader.find_faces(rng.integers(0, 256, (300, 400, 3), np.uint8)) == []
