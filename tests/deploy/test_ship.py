@@ -53,7 +53,7 @@ def test_a_run_becomes_a_measured_bundle_with_its_record(run: Path, drawn: list[
 
 def test_what_is_no_finished_run_is_refused(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.rmtree(run / "bundle")
-    with pytest.raises(ConfigError, match="no bundle yet; .*mien export"):
+    with pytest.raises(ConfigError, match=r"no bundle yet; .*mien export"):
         ship(run, "mine", into=tmp_path / "weights")
     with pytest.raises(SystemExit) as stopped:
         main([str(tmp_path / "nowhere"), "mine"])
