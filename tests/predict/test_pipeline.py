@@ -202,6 +202,11 @@ def test_runtimes_agree(tiny_bundle: Path, portrait: Path) -> None:
     np.testing.assert_allclose(*answers, atol=1e-5)
 
 
+def test_half_precision_is_close(tiny_bundle: Path, portrait: Path) -> None:
+    exact, fast = (mien.predict(portrait, tiny_bundle, precision=kind)[0] for kind in ("fp32", "bf16"))
+    np.testing.assert_allclose(fast.probabilities, exact.probabilities, atol=0.02)
+
+
 def test_what_cannot_be_loaded_is_explained(tiny_bundle: Path, tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"(?i)no model"):
         load("no_such_model")
