@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mien.media.image import read_image
 from mien.predict.card import MIN_TEXT_PX, Card, card_of
 from mien.predict.layout import Space
+from mien.predict.outline import PAGE, paint_outline
 from mien.predict.paint import INK, PAPER, Canvas, Colour, colour_of
 from mien.predict.sheet import contact_sheet
 from mien.schema.errors import ConfigError
@@ -33,7 +34,14 @@ MAX_FACES_IN_MARGIN = 3
 TEXT_RATIO = 0.023
 
 
-def draw_result(result: Result, source: str | None = None, *, top: int | None = None, landmarks: bool = False) -> Rgb:
+def draw_result(
+    result: Result,
+    source: str | None = None,
+    *,
+    top: int | None = None,
+    landmarks: bool = False,
+    outline: bool = False,
+) -> Rgb:
     """One picture of a result with all that was found on it, ``uint8 [H, W, 3]`` RGB.
 
     Pixels come from ``result.images``, else from the file that ``source`` names.
@@ -43,6 +51,7 @@ def draw_result(result: Result, source: str | None = None, *, top: int | None = 
         source: which picture; may be left out if there is only one.
         top: how many labels get a bar; ``None`` is all of them.
         landmarks: also draw the 68 points of each face.
+        outline: draw faces by the lines of their points on an empty page, without a pixel of the picture.
 
     Raises:
         ConfigError: if the result has no such source, or several and none is named.
@@ -55,24 +64,34 @@ def draw_result(result: Result, source: str | None = None, *, top: int | None = 
         raise ConfigError(f"There is no picture {source!r} in this result; choose one of: {', '.join(sources)}")
     image = result.images[source] if source in result.images else read_image(source)
     rows = [prediction for prediction in result.predictions if prediction.source == source]
-    return draw_predictions(image, rows, result.labels, top=top, landmarks=landmarks)
+    return draw_predictions(image, rows, result.labels, top=top, landmarks=landmarks, outline=outline)
 
 
 def draw_predictions(
-    image: Rgb, predictions: list[Prediction], labels: LabelSet, *, top: int | None = None, landmarks: bool = False
+    image: Rgb,
+    predictions: list[Prediction],
+    labels: LabelSet,
+    *,
+    top: int | None = None,
+    landmarks: bool = False,
+    outline: bool = False,
 ) -> Rgb:
     """Draw the rows of one picture; see :func:`draw_result`."""
     shown = [prediction for prediction in predictions if prediction.face is not None]
     scale = _enlargement(image, shown)
-    picture = _resized(image, scale)
+    picture = _resized(np.full_like(image, PAGE) if outline else image, scale)
     faces = [_scaled(prediction, scale) for prediction in shown]
     text_px = max(MIN_TEXT_PX, round(TEXT_RATIO * float(np.sqrt(picture.shape[0] * picture.shape[1]))))
     cards, places, picture = _arrange(picture, shown, faces, labels, text_px, len(labels) if top is None else top)
     canvas = Canvas(picture)
     for prediction, face in zip(shown, faces, strict=True):
         _paint_box(canvas, face, colour_of(prediction.label, labels), text_px)
-        if landmarks and prediction.face is not None and prediction.face.landmarks is not None:
-            _paint_landmarks(canvas, (prediction.face.landmarks + 0.5) * scale, face)
+        if prediction.face is not None and prediction.face.landmarks is not None:
+            points = (prediction.face.landmarks + 0.5) * scale
+            if outline:
+                paint_outline(canvas.pixels, points, line_px=max(1, round(0.12 * text_px)))
+            if landmarks:
+                _paint_landmarks(canvas, points, face)
     for card, place, face in zip(cards, places, faces, strict=True):
         _paint_leader(canvas, face, place, card)
         card.paint(canvas, place)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mien.media.crop import box_matrix, cut, transform_points
 from mien.media.image import read_image
 from mien.predict.card import card_of
+from mien.predict.outline import PAGE, paint_outline
 from mien.predict.paint import DIM, Canvas, Colour, shortened
 from mien.schema.prediction import Prediction, Result
 from mien.schema.sample import Box
@@ -17,7 +18,6 @@ from mien.schema.sample import Box
 Rgb = NDArray[np.uint8]
 
 TEXT_PX = 15
-PAGE: Colour = (38, 41, 48)
 WRONG: Colour = (255, 60, 60)
 SURROUNDINGS_RATIO = 0.2
 """How much of the picture is shown on each side of a box, as a share of the box."""
@@ -44,7 +44,11 @@ class Grid:
 
 
 def contact_sheet(
-    result: Result, *, expected: Mapping[tuple[str, int | None], str] | None = None, columns: int = 4
+    result: Result,
+    *,
+    expected: Mapping[tuple[str, int | None], str] | None = None,
+    columns: int = 4,
+    outline: bool = False,
 ) -> Rgb:
     """All faces of a result with their probabilities, ``uint8 [H, W, 3]`` RGB.
 
@@ -55,6 +59,7 @@ def contact_sheet(
         expected: the true label by (source, face_id); a face whose answer is another is framed in red, and the
             caption says what was expected.
         columns: faces in a row.
+        outline: show the lines of each face's 68 points instead of its pixels; no picture is read.
 
     Raises:
         MediaError: if a file cannot be read any more.
@@ -68,11 +73,12 @@ def contact_sheet(
     canvas = Canvas(np.full(size, PAGE, np.uint8))
     source, image = None, np.zeros((1, 1, 3), np.uint8)
     for number, (prediction, card) in enumerate(zip(shown, cards, strict=True)):
-        if prediction.source != source:
+        if prediction.source != source and not outline:
             source = prediction.source
             image = result.images[source] if source in result.images else read_image(source)
         x, y = grid.corner(number)
-        _paint_face(canvas, image, prediction, (round(x), round(y)), grid.face_px)
+        paint = _paint_lines if outline else _paint_face
+        paint(canvas, image, prediction, (round(x), round(y)), grid.face_px)
         left = x + grid.face_px + TEXT_PX / 2
         card.paint(canvas, (left, y, left + wide, y + card.size[1]))
         _paint_caption(canvas, prediction, expected or {}, (x, y), grid)
@@ -89,6 +95,15 @@ def _paint_face(canvas: Canvas, image: Rgb, prediction: Prediction, corner: tupl
     (x1, y1), (x2, y2) = transform_points(np.array([[-0.5, -0.5], [width - 0.5, height - 0.5]]), matrix) + 0.5
     left, top, right, bottom = np.clip(np.rint([x1, y1, x2, y2]), 0, size_px).astype(int).tolist()
     canvas.pixels[y + top : y + bottom, x + left : x + right] = face[top:bottom, left:right]
+
+
+def _paint_lines(canvas: Canvas, image: Rgb, prediction: Prediction, corner: tuple[int, int], size_px: int) -> None:
+    """The face by the lines of its points; nothing where it has none."""
+    assert prediction.face is not None
+    if prediction.face.landmarks is None:
+        return
+    matrix = box_matrix(_square_around(prediction.face.box), size_px)
+    paint_outline(canvas.pixels, transform_points(prediction.face.landmarks, matrix) + corner)
 
 
 def _paint_caption(
