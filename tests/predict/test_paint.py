@@ -76,6 +76,16 @@ def test_text_is_antialiased_aligned_and_as_wide_as_measured() -> None:
         assert abs((rows[0] + rows[-1]) / 2 - 30) < 5
 
 
+@pytest.mark.parametrize(("one", "other"), [("ü", "é"), ("ж", "я")])
+def test_letters_beyond_ascii_are_drawn_as_themselves(one: str, other: str) -> None:
+    drawn = []
+    for letter in (one, other):
+        canvas = blank()
+        canvas.text(40, 30, letter, WHITE, 40, align=0.5)
+        drawn.append(canvas.pixels)
+    assert (drawn[0] != drawn[1]).any()
+
+
 def test_labels_have_distinct_colours_that_text_stands_out_on() -> None:
     assert {colour_of(name, FERPLUS) for name in FERPLUS.names} == set(LABEL_COLOURS.values())
     assert colour_of("fear", FERPLUS) == colour_of("fear", AFFECTNET_8)

@@ -1,6 +1,9 @@
 """Antialiased marks on a picture: rounded shapes, dots and text. Coordinates are pixels, ``x`` to the right."""
 
+from contextlib import suppress
 from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +13,10 @@ from mien.schema.labels import LabelSet
 from mien.schema.sample import Box
 
 Colour = tuple[int, int, int]
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+SYSTEM_FONTS = ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "Arial Unicode.ttf", "arial.ttf", "Arial.ttf")
+IN_PILLOWS_FONT = frozenset(map(chr, range(32, 127))) | {"…", "·"}
 
 INK: Colour = (17, 19, 24)
 PAPER: Colour = (245, 246, 248)
@@ -46,7 +53,7 @@ def colour_of(label: str | None, labels: LabelSet) -> Colour:
 
 def text_width(text: str, size_px: int) -> float:
     """Width of a line of text."""
-    return float(_font(size_px).getlength(text))
+    return float(_font(text, size_px).getlength(text))
 
 
 def shortened(text: str, size_px: int, width_px: float) -> str:
@@ -113,15 +120,26 @@ def readable_on(colour: Colour) -> Colour:
     return INK if np.dot(colour, (0.299, 0.587, 0.114)) > 120 else PAPER
 
 
+def _font(text: str, size_px: int) -> Font:
+    return _loaded(size_px, text.isascii() or set(text) <= IN_PILLOWS_FONT)
+
+
 @lru_cache(maxsize=64)
-def _font(size_px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def _loaded(size_px: int, plain: bool) -> Font:
+    """The font that Pillow carries; for letters that it lacks one of the system's, or matplotlib's, if there is any."""
+    if not plain:
+        spec = find_spec("matplotlib")
+        folder = Path(spec.origin).parent if spec and spec.origin else Path()
+        for name in (*SYSTEM_FONTS, str(folder / "mpl-data" / "fonts" / "ttf" / SYSTEM_FONTS[0])):
+            with suppress(OSError):
+                return ImageFont.truetype(name, size_px)
     return ImageFont.load_default(size_px)
 
 
 @lru_cache(maxsize=1024)
 def _rendered(text: str, size_px: int) -> tuple[NDArray[np.float32], tuple[int, int]]:
     """Coverage ``[h, w]`` in [0, 1] of a text and the offset of its first pixel from the line's upper left corner."""
-    left, top, right, bottom = (round(edge) for edge in _font(size_px).getbbox(text))
+    left, top, right, bottom = (round(edge) for edge in _font(text, size_px).getbbox(text))
     image = Image.new("L", (max(right - left, 1), max(bottom - top, 1)))
-    ImageDraw.Draw(image).text((-left, -top), text, fill=255, font=_font(size_px))
+    ImageDraw.Draw(image).text((-left, -top), text, fill=255, font=_font(text, size_px))
     return np.asarray(image, np.float32) / np.float32(255), (left, top)
