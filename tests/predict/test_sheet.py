@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from mien.predict.outline import PAGE
 from mien.predict.paint import colour_of
-from mien.predict.sheet import PAGE, WRONG, contact_sheet
+from mien.predict.sheet import WRONG, contact_sheet
 from mien.schema.labels import FERPLUS
 from mien.schema.prediction import Face, Prediction, Result
 
