@@ -36,7 +36,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--golden"):
-        items[:] = [item for item in items if "golden" in getattr(item, "fixturenames", ())]
+        rest = [item for item in items if "golden" not in getattr(item, "fixturenames", ())]
+        items[:] = [item for item in items if item not in rest]
+        config.hook.pytest_deselected(items=rest)
 
 
 # Limits
