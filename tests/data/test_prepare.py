@@ -8,8 +8,11 @@ import pytest
 
 from mien.data import prepare as module
 from mien.data.prepare import Prepared, prepare
+from mien.faces import FaceReader
+from mien.media.crop import cut, face_matrix
 from mien.media.image import read_image, write_image
 from mien.schema.errors import DatasetError, MediaError
+from mien.schema.inputs import ImageSpec
 from mien.schema.sample import File, Rendered, Sample, Targets
 
 POINTS = tuple((float(i % 9) * 3, float(i // 9) * 4) for i in range(68))
@@ -149,6 +152,20 @@ def test_a_missing_picture_is_named(run, samples: list[Sample], tmp_path: Path) 
 def test_progress_and_counts_are_shown(samples: list[Sample], tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     prepare(samples, name="tiny", cache=tmp_path / "cache")
     assert "4 faces (4 searched now): 3 by mesh, 1 by none" in " ".join(capsys.readouterr().err.split())
+
+
+def test_training_and_prediction_cut_the_same_face(run, samples: list[Sample], face48: np.ndarray) -> None:
+    """The crop of a 48-pixel picture, and of the same picture found in a larger scene."""
+    spec = ImageSpec(size_px=48, colour="grey")
+    scene = np.full((400, 600, 3), 140, np.uint8)
+    scene[90:282, 250:442] = cv2.resize(face48, (192, 192), interpolation=cv2.INTER_CUBIC)
+    (found,) = FaceReader().find_faces(scene)
+    known = run(samples).face("s0")
+    crops = [
+        cut(image, face_matrix(face, image.shape, spec), 48)[8:40, 8:40].astype(float).ravel()
+        for image, face in ((face48, known), (scene, found))
+    ]
+    assert np.corrcoef(crops)[0, 1] > 0.97
 
 
 def test_an_empty_dataset(run) -> None:

@@ -80,8 +80,8 @@ def test_a_face_that_fills_the_picture_is_found(photo: np.ndarray) -> None:
 
 def test_larger_faces_only(crowd: tuple[np.ndarray, np.ndarray]) -> None:
     scene, _ = crowd
-    assert all(face.size_px >= 0.6 * 64 for face in FaceFinder(min_face_px=64)(scene))
-    assert len(FaceFinder(min_face_px=64)(scene)) < len(FaceFinder()(scene))
+    assert all(face.size_px >= 0.6 * 90 for face in FaceFinder(min_face_px=90)(scene))
+    assert len(FaceFinder(min_face_px=90)(scene)) < len(FaceFinder()(scene))
 
 
 def test_a_face_that_is_not_confirmed_does_not_end_the_search(photo: np.ndarray, counted) -> None:

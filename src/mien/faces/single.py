@@ -108,8 +108,14 @@ def _guess(box: Box) -> Detection:
 
 
 def _nearest(detections: Sequence[Detection], box: Box) -> Detection | None:
-    """The detection that is surest and covers the box best."""
-    if not detections:
+    """Of the detections whose centre lies in the box the one that is surest and covers it best."""
+    inside = [one for one in detections if _has_centre(box, one)]
+    if not inside:
         return None
-    overlap, _ = overlaps(np.array(box), np.array([detection.box for detection in detections]))
-    return detections[int(np.argmax(overlap * [detection.score for detection in detections]))]
+    overlap, _ = overlaps(np.array(box), np.array([one.box for one in inside]))
+    return inside[int(np.argmax(overlap * [one.score for one in inside]))]
+
+
+def _has_centre(box: Box, one: Detection) -> bool:
+    x, y = (one.box[0] + one.box[2]) / 2, (one.box[1] + one.box[3]) / 2
+    return box[0] <= x <= box[2] and box[1] <= y <= box[3]
