@@ -121,6 +121,14 @@ def test_landmarks_follow_the_picture():
         assert target[8, 1] > target[27, 1]
 
 
+def test_mixed_faces_are_named_after_the_larger_part():
+    faces = dataset(augment=Augment(mixup=1.0))
+    batch = joined(faces, 12)
+    assert torch.equal(batch["label"], batch["distribution"].argmax(1))
+    assert (batch["distribution"].max(1).values < 1).any()
+    assert torch.allclose(batch["distribution"].sum(1), torch.ones(12))
+
+
 def test_another_size_has_the_same_faces_and_shares_the_pictures():
     faces = dataset()
     larger = faces.resized(64)

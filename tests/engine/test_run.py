@@ -107,6 +107,14 @@ def test_impossible_training_settings_are_refused(field, value):
         TrainConfig(sam_rho=0.05, accumulate=2)
 
 
+def test_mixed_pictures_need_mixed_labels():
+    with pytest.raises(ConfigError, match=r"loss\.target"):
+        replace(RUN, augment=Augment(mixup=0.2))
+    soft = replace(RUN, loss=replace(RUN.loss, target="distribution"), augment=Augment(cutmix=1.0))
+    with pytest.raises(ConfigError, match="landmarks"):
+        replace(soft, task="landmarks")
+
+
 def test_the_size_of_the_input_follows_the_progress():
     train = TrainConfig(sizes=((0.0, 48), (0.5, 64), (0.8, 112)))
     assert [train.size_px(p) for p in (0.0, 0.49, 0.5, 0.79, 0.8, 1.0)] == [48, 48, 64, 64, 112, 112]

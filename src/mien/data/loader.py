@@ -149,7 +149,7 @@ class Faces(Dataset[Batch]):
         batch = {"image": images, "distribution": distributions, "index": indices}
         if self.landmarks:
             batch["landmarks"] = np.stack(points).reshape(len(points), -1)
-        batch["label"] = self.distributions[indices].argmax(1)
+        batch["label"] = distributions.argmax(1)
         return {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in batch.items()}
 
     def _rng(self, position: int, stream: int = 0) -> np.random.Generator:

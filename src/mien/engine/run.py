@@ -127,6 +127,13 @@ class Run:
     weights: tuple[tuple[str, str], ...] = ()
     freeze: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        mixed = self.augment.mixup or self.augment.cutmix
+        if mixed and getattr(self.loss, "target", "distribution") == "label":
+            raise ConfigError("augment.mixup and augment.cutmix mix the labels too: set loss.target to distribution")
+        if mixed and self.task == "landmarks":
+            raise ConfigError("augment.mixup and augment.cutmix are for classes; landmarks cannot be mixed")
+
 
 def to_json(value: Any) -> Any:
     """Plain data; a dataclass becomes a mapping with its ``type``."""
