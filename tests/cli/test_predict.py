@@ -128,6 +128,15 @@ def test_patterns_work_where_the_shell_leaves_them(predict, photo: Path, tmp_pat
     assert [Path(row["source"]).name for row in read(tmp_path / "t.csv")] == ["b2.jpg", "b10.jpg"]
 
 
+def test_an_outline_shows_no_pixel_of_the_photo(predict, photo: Path, tmp_path: Path) -> None:
+    code, _, _ = predict(photo, "--draw", tmp_path, "--outline")
+    assert code == 0
+    with Image.open(tmp_path / "face.jpg") as image:
+        pixels = np.asarray(image.convert("RGB")).astype(int)
+    page = np.median(pixels.reshape(-1, 3), axis=0)
+    assert (np.abs(pixels - page).max(axis=2) < 12).mean() > 0.4
+
+
 def test_drawings_keep_folders_apart_and_names_unique(predict, photo: Path, tmp_path: Path) -> None:
     for name in ("in/a.jpg", "in/sub/a.jpg", "other/a.jpg"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

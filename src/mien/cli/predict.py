@@ -33,6 +33,7 @@ class Predict:
         min_face_px: report smaller faces as too_small; smaller values also search finer.
         crops: take each picture for one face that is cut out already, without searching for faces.
         landmarks: draw the 68 points of each face as well.
+        outline: draw faces by the lines of their points on an empty page, without a pixel of the photo.
         strict: exit with 1 if anything could not be read.
     """
 
@@ -46,6 +47,7 @@ class Predict:
     min_face_px: int = 32
     crops: bool = False
     landmarks: bool = False
+    outline: bool = False
     strict: bool = False
 
 
@@ -81,7 +83,7 @@ def predict(options: Predict) -> int:
         table = (
             stack.enter_context(TableWriter(options.out, predictor.labels, predictor.model)) if options.out else None
         )
-        drawing = Drawing(options.draw, options.top, options.landmarks) if options.draw else None
+        drawing = Drawing(options.draw, options) if options.draw else None
         stack.callback(report.print, options.out, options.draw)
         for answer in _answers(predictor, options):
             report.add(answer.predictions)
@@ -111,8 +113,8 @@ def _answers(predictor: "Predictor", options: Predict) -> Iterator["Answer"]:
 class Drawing:
     """Writes drawn pictures into a folder, below which folders that were given keep their structure."""
 
-    def __init__(self, folder: Path, top: int | None, landmarks: bool) -> None:
-        self.folder, self.top, self.landmarks = folder, top, landmarks
+    def __init__(self, folder: Path, options: Predict) -> None:
+        self.folder, self.options = folder, options
         self._taken: set[Path] = set()
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -127,7 +129,12 @@ class Drawing:
         if answer.image is None:
             return
         drawn = draw_predictions(
-            answer.image, list(answer.predictions), predictor.labels, top=self.top, landmarks=self.landmarks
+            answer.image,
+            list(answer.predictions),
+            predictor.labels,
+            top=self.options.top,
+            landmarks=self.options.landmarks,
+            outline=self.options.outline,
         )
         path = self._free(answer.picture.inside or Path(answer.picture.name))
         path.parent.mkdir(parents=True, exist_ok=True)

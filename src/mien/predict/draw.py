@@ -89,7 +89,7 @@ def draw_predictions(
         if prediction.face is not None and prediction.face.landmarks is not None:
             points = (prediction.face.landmarks + 0.5) * scale
             if outline:
-                paint_outline(canvas.pixels, points, line_px=max(1, round(0.12 * text_px)))
+                paint_outline(canvas.pixels, points, line_px=max(1, round(0.013 * (face[2] - face[0]))))
             if landmarks:
                 _paint_landmarks(canvas, points, face)
     for card, place, face in zip(cards, places, faces, strict=True):
