@@ -27,7 +27,15 @@ def calibrated(run: Run, labels: LabelSet, outputs: Mapping[str, NDArray[Any]], 
     return task_from_json({"name": run.task, "temperature": float(temperature)}, labels)
 
 
-def export(run: Run, network: nn.Module, labels: LabelSet, task: Any, record: Mapping[str, Any], out: Path) -> Path:
+def export(
+    run: Run,
+    network: nn.Module,
+    labels: LabelSet,
+    task: Any,
+    record: Mapping[str, Any],
+    images: NDArray[np.float32],
+    out: Path,
+) -> Path:
     """Write ``out/bundle`` from the network of the best epoch.
 
     Args:
@@ -36,6 +44,7 @@ def export(run: Run, network: nn.Module, labels: LabelSet, task: Any, record: Ma
         labels: the classes.
         task: with its temperature.
         record: what ``run.json`` says, and how the run went.
+        images: some inputs ``[N, 3, S, S]`` on which the exported graph is compared with the network.
         out: folder of the run.
     """
     reader = READERS[run.data.reader]
@@ -61,6 +70,7 @@ def export(run: Run, network: nn.Module, labels: LabelSet, task: Any, record: Ma
             "minutes": record["minutes"],
             "images_per_s": record["images_per_s"],
         },
+        images=images,
         licences={"code": CODE_LICENCE, "weights": WEIGHTS_LICENCE, "training_data": reader.licence},
     )
     return Path(bundle.path)

@@ -40,6 +40,9 @@ CHECK_EVERY = 20
 SETTLE_FACES = 64
 """Faces from which a random prior takes its batch statistics."""
 
+COMPARED_FACES = 16
+"""Faces on which the exported graph is compared with the network, beside noise."""
+
 
 def fit(
     run: Run,
@@ -200,17 +203,19 @@ def finish(state: State, out: Path) -> Path:
     if state.run.task == "classify":
         state.task = calibrated(state.run, labels, outputs, targets["label"])
     rows = read_journal(out / "journal.csv")
-    images, seconds = (sum(float(row[name]) for row in rows) for name in ("images", "seconds"))
+    count, seconds = (sum(float(row[name]) for row in rows) for name in ("images", "seconds"))
     record = {
         **record_of(state),
         "epochs": state.pace.epoch,
         "best_epoch": state.best_epoch,
         "minutes": round(state.pace.spent_s / 60, 1),
-        "images_per_s": round(images / seconds) if seconds else 0,
+        "images_per_s": round(count / seconds) if seconds else 0,
         "select": state.task.score(state.task.decode(outputs), targets),
     }
     write_json(out / "run.json", record)
-    return export(state.run, network.to("cpu").eval(), labels, state.task, record, out)
+    faces = state.material.select
+    images = faces.__getitems__(range(min(COMPARED_FACES, len(faces))))["image"].numpy()
+    return export(state.run, network.to("cpu").eval(), labels, state.task, record, images, out)
 
 
 def _step(state: State, batch: Batch, *, last: bool) -> dict[str, Tensor]:
