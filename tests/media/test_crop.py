@@ -141,6 +141,13 @@ def test_a_picture_wider_than_opencv_can_warp() -> None:
     assert cut(image, similarity(1, 0, (-35_000, 0)), 20).min() == 200
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (2, 3)])
+def test_pictures_of_a_few_pixels(shape: tuple[int, int]) -> None:
+    image = np.full((*shape, 3), 77, np.uint8)
+    assert (cut(image, whole_matrix(*shape, 32), 32) == 77).all()
+    assert (cut(image, similarity(3, 30, (-40, 60)), 32) == 77).all()
+
+
 def test_boxes_are_squared_around_their_centre() -> None:
     corners = transform_points(np.array([[9.5, 14.5], [29.5, 34.5]]), box_matrix((10, 20, 30, 30), 40))
     assert corners == pytest.approx(np.array([[-0.5, -0.5], [39.5, 39.5]]))

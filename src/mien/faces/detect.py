@@ -128,6 +128,12 @@ def is_among(detection: Detection, faces: Sequence[Detection]) -> bool:
     return bool(_same(detection, faces).any())
 
 
+def is_inside(detection: Detection, box: Box) -> bool:
+    """Whether the centre of a detection lies in a box."""
+    x1, y1, x2, y2 = detection.box
+    return box[0] <= (x1 + x2) / 2 <= box[2] and box[1] <= (y1 + y2) / 2 <= box[3]
+
+
 _MIN_OVERLAP = 0.3
 """Boxes that overlap by more than this are of one face."""
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from mien.faces.detect import Detection, Detectors, Rgb, Tile, distinct, is_among, merged, moved
+from mien.faces.detect import Detection, Detectors, Rgb, Tile, distinct, is_among, is_inside, merged, moved
 from mien.media.crop import box_matrix, cut, invert
 
 __all__ = ["Detection", "FaceFinder", "grid", "sides"]
@@ -41,6 +41,7 @@ _KEPT_SIZE = 0.6
 _CUT = 0.1
 """A box that overhangs an inner edge of its tile by more than this share belongs to a neighbour."""
 
+_VIEW_PX = 192
 _MARGIN = 1.25
 """A face that fills the picture is searched for in a picture that is larger by this factor."""
 
@@ -99,10 +100,10 @@ class FaceFinder:
         """A look at the picture with its border reflected."""
         height, width = image.shape[:2]
         extra = (_MARGIN - 1) / 2 * max(height, width)
-        side = min(max(height, width), 192)
-        matrix = box_matrix((-extra, -extra, width + extra, height + extra), side)
-        back = invert(matrix)
-        return [moved(one, back) for one in self._detectors.on_squares([cut(image, matrix, side)])[0]]
+        matrix = box_matrix((-extra, -extra, width + extra, height + extra), _VIEW_PX)
+        (seen,) = self._detectors.on_squares([cut(image, matrix, _VIEW_PX)])
+        found = [moved(one, invert(matrix)) for one in seen]
+        return [one for one in found if is_inside(one, (0.0, 0.0, width, height))]
 
 
 def sides(height: int, width: int, min_face_px: int) -> list[float]:
@@ -165,8 +166,7 @@ def _is_settled(tile: Tile, seen: Sequence[Detection], found: Sequence[Detection
 
 def _is_clear(one: Detection, tile: Tile) -> bool:
     """Whether a face has its centre in the tile and fills a fair share of it."""
-    x1, y1, x2, y2 = one.box
-    if not (tile.x <= (x1 + x2) / 2 <= tile.x + tile.side and tile.y <= (y1 + y2) / 2 <= tile.y + tile.side):
+    if not is_inside(one, (tile.x, tile.y, tile.x + tile.side, tile.y + tile.side)):
         return False
     span = one.size_px / tile.side
     return span >= _CLEAR_SPAN or (span >= _SURE_SPAN and one.score >= _SURE_SCORE)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.faces.detect import Detection, Detectors, merged, moved, overlaps
+from mien.faces.detect import Detection, Detectors, is_inside, merged, moved, overlaps
 from mien.faces.mesh import FaceMesh
 from mien.faces.reader import to_face
 from mien.media.crop import box_matrix, cut, invert
@@ -109,13 +109,8 @@ def _guess(box: Box) -> Detection:
 
 def _nearest(detections: Sequence[Detection], box: Box) -> Detection | None:
     """Of the detections whose centre lies in the box the one that is surest and covers it best."""
-    inside = [one for one in detections if _has_centre(box, one)]
+    inside = [one for one in detections if is_inside(one, box)]
     if not inside:
         return None
     overlap, _ = overlaps(np.array(box), np.array([one.box for one in inside]))
     return inside[int(np.argmax(overlap * [one.score for one in inside]))]
-
-
-def _has_centre(box: Box, one: Detection) -> bool:
-    x, y = (one.box[0] + one.box[2]) / 2, (one.box[1] + one.box[3]) / 2
-    return box[0] <= x <= box[2] and box[1] <= y <= box[3]

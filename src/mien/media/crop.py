@@ -102,7 +102,7 @@ def cut(image: NDArray[np.uint8], matrix: Matrix, size_px: int) -> NDArray[np.ui
         ``uint8 [size_px, size_px, 3]``.
     """
     shrink = 1 / math.sqrt(abs(np.linalg.det(matrix[:, :2])))
-    image, matrix = _region(image, matrix, size_px)
+    image, matrix = _region(_thick(image), matrix, size_px)
     if shrink <= 1:
         return _warp(image, matrix, size_px, cv2.INTER_CUBIC)
     if shrink > 2 * _MAX_OVERSAMPLING:
@@ -146,6 +146,14 @@ def _shrunk(image: NDArray[np.uint8], matrix: Matrix, times: float) -> tuple[NDA
     ratios = np.array([width / small.shape[1], height / small.shape[0]])
     linear = matrix[:, :2] * ratios
     return small, np.column_stack([linear, matrix[:, 2] + matrix[:, :2] @ ((ratios - 1) / 2)])
+
+
+def _thick(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """At least two pixels each way: the reflection of a single one is itself, but OpenCV never ends looking for it."""
+    for axis in (0, 1):
+        if image.shape[axis] == 1:
+            image = image.repeat(2, axis=axis)
+    return image
 
 
 def _region(image: NDArray[np.uint8], matrix: Matrix, size_px: int) -> tuple[NDArray[np.uint8], Matrix]:
