@@ -1,8 +1,8 @@
 """What a run works on: its splits, where the faces are, and the loaders' datasets of them."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from mien.engine.run import Run
 from mien.schema.errors import DatasetError
 from mien.schema.inputs import ImageSpec
 from mien.schema.prediction import Face
-from mien.schema.sample import Sample
+from mien.schema.sample import Rendered, Sample
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,13 +47,20 @@ def gather(run: Run, root: Path | None, spec: ImageSpec, *, progress: bool = Tru
         DatasetError: if nothing is left to train on or to select by.
     """
     samples = read_dataset(run.data.reader, root)
+    fingerprint = data_fingerprint(samples)
+    prepared = None
+    if _needs_hashes(run, samples):
+        prepared = prepare(samples, name=run.data.reader, progress=progress)
+        samples = [replace(s, pixel_hash=s.pixel_hash or prepared.pixel_hashes[s.key]) for s in samples]
     splits = make_splits(samples, run.data)
-    find = _finder(run, [item.sample for item in (*splits.train, *splits.select)], progress)
+    if run.crop == "face" and prepared is None:
+        used = [item.sample for item in (*splits.train, *splits.select)]
+        prepared = prepare(used, name=run.data.reader, progress=progress)
     dropped = Counter(splits.dropped)
     parts: dict[str, Faces] = {}
     alignment: dict[str, dict[str, int]] = {}
     for part, items in (("train", splits.train), ("select", splits.select)):
-        faces = [find(item.sample) for item in items]
+        faces = [prepared.face(item.sample.key) if prepared else None for item in items]
         kept = [i for i, face in enumerate(faces) if run.task != "landmarks" or _has_points(face, run.min_presence)]
         dropped[f"{part}: no landmarks of presence {run.min_presence}"] += len(items) - len(kept)
         if not kept:
@@ -68,11 +75,14 @@ def gather(run: Run, root: Path | None, spec: ImageSpec, *, progress: bool = Tru
             landmarks=run.task == "landmarks",
             cache_mb=run.train.cache_mb,
         )
+    if run.train.workers:
+        for loaded in parts.values():
+            loaded.pictures.warm()
     return Material(
         splits=splits,
         train=parts["train"],
         select=parts["select"],
-        fingerprint=data_fingerprint(samples),
+        fingerprint=fingerprint,
         alignment=alignment,
         dropped={reason: count for reason, count in dropped.items() if count},
     )
@@ -83,11 +93,10 @@ def labels_of(items: Sequence[Labelled]) -> NDArray[np.int64]:
     return np.array([item.index for item in items], np.int64)
 
 
-def _finder(run: Run, samples: Sequence[Sample], progress: bool) -> Callable[[Sample], Face | None]:
-    if run.crop == "whole":
-        return lambda sample: None
-    prepared = prepare(samples, name=run.data.reader, progress=progress)
-    return lambda sample: prepared.face(sample.key)
+def _needs_hashes(run: Run, samples: Sequence[Sample]) -> bool:
+    """Whether repeated pixels have to be sought: the layout does not tell them, and the pictures are not drawn."""
+    unknown = any(s.pixel_hash is None and not isinstance(s.source, Rendered) for s in samples)
+    return unknown and run.data.drop_duplicates and run.crop == "face" and run.data.limit is None
 
 
 def _has_points(face: Face | None, min_presence: float) -> bool:
