@@ -6,6 +6,7 @@ import pytest
 
 from mien.faces import FaceReader
 from mien.faces.detect import Detection
+from mien.faces.reader import to_face
 from mien.media.crop import crop_matrix, cut
 from mien.media.image import read_image
 from mien.schema.inputs import CropSpec
@@ -80,6 +81,17 @@ def test_presence_rejects_only_what_the_detector_doubts() -> None:
     assert faces[0].landmarks is None
     assert faces[0].eyes == pytest.approx(np.array([[32, 3], [38, 3]]))
     assert faces[0].presence == 0.49
+
+
+@pytest.mark.parametrize(
+    ("right_eye", "expected"),
+    [((5.5, 3.0), [[3.75, 3], [6.75, 3]]), ((5.0, 5.2), [[5, 2.6], [5, 5.6]]), ((9, 3), [[5, 3], [9, 3]])],
+)
+def test_eyes_that_nearly_meet_are_spread(right_eye: tuple[float, float], expected: list[list[float]]) -> None:
+    points = np.array([[5.0, 3.0], right_eye, [0, 0], [0, 0], [0, 0], [0, 0]])
+    face = to_face(Detection(box=(0, 0, 10, 12), score=0.9, keypoints=points), np.zeros((468, 2), np.float32), 0.1)
+    assert face.alignment == "detector"
+    assert face.eyes == pytest.approx(np.array(expected))
 
 
 def test_from_left_to_right() -> None:

@@ -27,7 +27,7 @@ from mien.schema.errors import DatasetError
 from mien.schema.prediction import Alignment, Face
 from mien.schema.sample import CsvRow, File, Rendered, Sample, ZipMember
 
-FINDER_VERSION = "faces_v1"
+FINDER_VERSION = "faces_v2"
 """A change of what is found is a new name."""
 
 SHARD_SIZE = 1024
