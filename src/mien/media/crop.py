@@ -22,6 +22,7 @@ _LEFT_EYE = slice(36, 42)
 _RIGHT_EYE = slice(42, 48)
 _BORDER = cv2.BORDER_REFLECT_101
 _MAX_OVERSAMPLING = 8
+_NO_SHRINK = 1 + 1e-6
 
 
 def eye_centres(points: NDArray[np.floating]) -> Matrix:
@@ -103,7 +104,7 @@ def cut(image: NDArray[np.uint8], matrix: Matrix, size_px: int) -> NDArray[np.ui
     """
     shrink = 1 / math.sqrt(abs(np.linalg.det(matrix[:, :2])))
     image, matrix = _region(_thick(image), matrix, size_px)
-    if shrink <= 1:
+    if shrink <= _NO_SHRINK:
         return _warp(image, matrix, size_px, cv2.INTER_CUBIC)
     if shrink > 2 * _MAX_OVERSAMPLING:
         image, matrix = _shrunk(image, matrix, shrink / _MAX_OVERSAMPLING)
