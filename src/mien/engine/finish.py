@@ -11,6 +11,7 @@ from torch import nn
 
 from mien.data.readers import READERS
 from mien.engine.run import Run
+from mien.runtime.bundle import find_bundle
 from mien.schema.labels import LabelSet
 from mien.schema.tables import resolve
 from mien.tasks import task_from_json
@@ -25,6 +26,11 @@ def calibrated(run: Run, labels: LabelSet, outputs: Mapping[str, NDArray[Any]], 
 
     temperature = fit_temperature(label, outputs["logits"])
     return task_from_json({"name": run.task, "temperature": float(temperature)}, labels)
+
+
+def _name_and_hash(bundle: str) -> str:
+    found = find_bundle(bundle)
+    return f"{found.name} {found.hash12}"
 
 
 def export(
@@ -65,6 +71,7 @@ def export(
             "data_fingerprint": data["fingerprint"],
             "data": f"{reader.title}: {data['train']} faces trained on, {data['select']} selected by",
             "crop": run.crop,
+            **({"started_from": _name_and_hash(run.init)} if run.init else {}),
             "epochs": record["epochs"],
             "best_epoch": record["best_epoch"],
             "minutes": record["minutes"],

@@ -25,6 +25,7 @@ RECIPES: Mapping[str, str] = MappingProxyType(
         "product_cross_raf_db": "mien.recipes.product_cross:raf_db",
         "product_cross_small_affectnet_7": "mien.recipes.product_cross:small_affectnet_7",
         "product_cross_small_ferplus": "mien.recipes.product_cross:small_ferplus",
+        "product_cross_small_ferplus_on": "mien.recipes.product_cross:small_ferplus_on",
         "product_cross_small_folder": "mien.recipes.product_cross:small_folder",
         "product_cross_small_folder_frozen": "mien.recipes.product_cross:small_folder_frozen",
         "product_cross_small_raf_db": "mien.recipes.product_cross:small_raf_db",

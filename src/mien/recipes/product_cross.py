@@ -156,7 +156,11 @@ def synthetic_tiny() -> Run:
 
 
 def small_ferplus() -> Run:
-    """The network that ships: soft votes of FERPlus, 2 CPU cores, 75 minutes."""
+    """The network that ships: soft votes of FERPlus, 2 CPU cores, 75 minutes.
+
+    A change of the size costs some 20 points at first: entering 112 pixels at 0.88 of the run, with 4 % of the learning
+    rate left, was too late to win them back; at 0.7 a fifth of it is left.
+    """
     return Run(
         name="product_cross_small_ferplus",
         architecture="product_cross_small",
@@ -171,13 +175,30 @@ def small_ferplus() -> Run:
             schedule=Schedule(name="cosine", warm_up=0.05),
             clip_norm=5.0,
             ema_decay=0.998,
-            sizes=((0.0, 48), (0.5, 64), (0.88, 112)),
+            sizes=((0.0, 48), (0.45, 64), (0.7, 112)),
             precision="bf16-mixed",
             channels_last=True,
             time_limit_min=75.0,
         ),
         seed=1,
         prior="landmarks",
+    )
+
+
+def small_ferplus_on() -> Run:
+    """Goes on from a bundle of :func:`small_ferplus`, given by ``init``, at 112 pixels alone, for an hour."""
+    base = small_ferplus()
+    return replace(
+        base,
+        name="product_cross_small_ferplus_on",
+        train=replace(
+            base.train,
+            epochs=20,
+            optimizer=replace(base.train.optimizer, lr=4e-4),
+            sizes=(),
+            time_limit_min=60.0,
+        ),
+        init="product_cross_small",
     )
 
 
