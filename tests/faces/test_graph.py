@@ -8,6 +8,7 @@ import pytest
 
 from mien.faces.graph import Graph
 from mien.runtime.hub import face_graph
+from mien.runtime.signals import signal_stack_kept
 from mien.schema.errors import BundleError
 
 NAME = "face_detection_short_range"
@@ -20,8 +21,8 @@ def squares(rng: np.random.Generator) -> np.ndarray:
 
 @pytest.mark.parametrize(("name", "low"), [(NAME, -1.0), ("face_landmark", 0.0)])
 def test_pictures_are_scaled_inside_the_graph(name: str, low: float, rng: np.random.Generator) -> None:
-    core = openvino.Core()
-    plain = core.compile_model(str(face_graph(name)), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    with signal_stack_kept():
+        plain = openvino.Core().compile_model(str(face_graph(name)), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     graph = Graph(name, low=low)
     image = rng.integers(0, 256, (1, graph.side_px, graph.side_px, 3), np.uint8)
     scaled = (low + image.astype(np.float32) * (1 - low) / 255).astype(np.float32)

@@ -4,8 +4,6 @@ Each picture runs by itself on one core and several run beside each other, so an
 The compiled graph is kept in the cache, since loading it takes a tenth of the time of compiling.
 """
 
-import hashlib
-import io
 import os
 import threading
 from collections.abc import Callable
@@ -15,13 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.runtime.cache import atomic_path, cache_dir
+from mien.runtime.cache import cache_dir
+from mien.runtime.compiled import compiled
 from mien.runtime.hub import FACE_GRAPHS, face_graph
 from mien.schema.errors import BundleError
 
 Arrays = tuple[NDArray[np.float32], ...]
-
-_DIGEST_BYTES = 32
 
 
 class Graph:
@@ -90,15 +87,10 @@ def _load(name: str, low: float, threads: int) -> Any:
     core = openvino.Core()
     path = face_graph(name)
     options = {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": str(threads), "INFERENCE_NUM_THREADS": str(threads)}
-    device = core.get_property("CPU", "FULL_DEVICE_NAME")
-    described = repr((openvino.__version__, device, FACE_GRAPHS[name].sha256, low, sorted(options.items())))
-    kept = cache_dir() / "compiled" / f"{name}-{hashlib.sha256(described.encode()).hexdigest()[:16]}.blob"
-    try:
-        return core.import_model(io.BytesIO(_read_kept(kept)), "CPU", options)
-    except (OSError, ValueError, RuntimeError):
-        compiled = _compile(core, path, low, options)
-        _keep(kept, compiled)
-        return compiled
+    identity = f"{FACE_GRAPHS[name].sha256} {low}"
+    return compiled(
+        core, identity, "CPU", options, lambda: _compile(core, path, low, options), cache_dir() / "compiled"
+    )
 
 
 def _compile(core: Any, path: Path, low: float, options: dict[str, str]) -> Any:
@@ -114,22 +106,3 @@ def _compile(core: Any, path: Path, low: float, options: dict[str, str]) -> Any:
         return core.compile_model(steps.build(), "CPU", options)
     except RuntimeError as error:
         raise BundleError(f"OpenVINO cannot run {path} ({error}). Get it again with: mien models pull faces") from error
-
-
-def _read_kept(path: Path) -> bytes:
-    content = path.read_bytes()
-    blob = content[_DIGEST_BYTES:]
-    if hashlib.sha256(blob).digest() != content[:_DIGEST_BYTES]:
-        raise ValueError(f"{path} is damaged")
-    return blob
-
-
-def _keep(path: Path, compiled: Any) -> None:
-    """Write the compiled graph behind its digest; a cache that cannot be written is no error."""
-    exported = compiled.export_model()
-    blob = exported if isinstance(exported, bytes) else exported.getvalue()
-    try:
-        with atomic_path(path) as temporary:
-            temporary.write_bytes(hashlib.sha256(blob).digest() + blob)
-    except OSError:
-        return

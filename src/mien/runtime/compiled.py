@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.runtime.cache import atomic_path
+from mien.runtime.signals import signal_stack_kept
 
 _DIGEST_BYTES = 32
 
@@ -27,15 +28,16 @@ def compiled(
         compile_: makes the compiled graph.
         cache: folder; ``None`` keeps nothing. One that cannot be written to is no error.
     """
-    if cache is None:
-        return compile_()
-    path = cache / f"{_key(core, identity, device, options)}.blob"
-    try:
-        return core.import_model(io.BytesIO(_read(path)), device, dict(options))
-    except (OSError, ValueError, RuntimeError):
-        graph = compile_()
-        _keep(path, graph)
-        return graph
+    with signal_stack_kept():
+        if cache is None:
+            return compile_()
+        path = cache / f"{_key(core, identity, device, options)}.blob"
+        try:
+            return core.import_model(io.BytesIO(_read(path)), device, dict(options))
+        except (OSError, ValueError, RuntimeError):
+            graph = compile_()
+            _keep(path, graph)
+            return graph
 
 
 def _key(core: Any, identity: str, device: str, options: Mapping[str, Any]) -> str:
