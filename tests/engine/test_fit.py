@@ -1,5 +1,6 @@
 """Whole tiny trainings: what they leave behind, killed and resumed, shortened, stopped, started from a bundle."""
 
+import itertools
 import json
 import os
 import signal
@@ -8,6 +9,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -187,10 +189,21 @@ def test_the_input_grows_and_the_best_is_of_the_final_size(tmp_path, no_export):
     assert [row["best"] for row in rows] == ["0", "0", "0", "1"]
 
 
-def test_a_time_limit_ends_the_run_after_a_whole_epoch(tmp_path, no_export):
-    trained(train_with(TINY, epochs=500, sizes=((0.0, 24), (0.9, 32)), time_limit_min=1.5 / 60), tmp_path)
+def test_the_average_starts_anew_with_another_size(tmp_path, no_export):
+    run = train_with(TINY, epochs=2, ema_decay=0.999)
+    counts = {}
+    for name, sizes in (("one", ((0.0, 32),)), ("two", ((0.0, 24), (0.5, 32)))):
+        tensors = trained(train_with(run, sizes=sizes), tmp_path / name)
+        counts[name] = int(tensors["average.n_averaged"])
+    assert counts == {"one": 6, "two": 3}
+
+
+def test_a_time_limit_ends_the_run_after_a_whole_epoch(tmp_path, no_export, monkeypatch):
+    seconds = itertools.count()
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: float(next(seconds))))  # 3 s an epoch
+    trained(train_with(TINY, epochs=500, sizes=((0.0, 24), (0.9, 32)), time_limit_min=0.5), tmp_path)
     rows = read_journal(tmp_path / "journal.csv")
-    assert 1 <= len(rows) < 500
+    assert 8 <= len(rows) <= 11
     assert 0.9 < float(rows[-1]["progress"]) <= 1
     assert rows[-1]["size_px"] == "32"
 

@@ -21,6 +21,7 @@ class Pace:
         epoch: number of the epoch that comes next.
         progress: share of the run done before it.
         spent_s: time that the epochs took, those before a resumption too.
+        size_px: side of the last epoch's input; 0 before the first.
         cost_s: seconds of the last epoch for each size of the input.
     """
 
@@ -28,6 +29,7 @@ class Pace:
     epoch: int = 0
     progress: float = 0.0
     spent_s: float = 0.0
+    size_px: int = 0
     cost_s: dict[int, float] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
 
@@ -52,6 +54,7 @@ class Pace:
         if not self.config.time_limit_min:
             self.progress = self.epoch / self.config.epochs
         self.spent_s += seconds
+        self.size_px = size_px
         self.cost_s[size_px] = seconds
 
     def state(self) -> dict[str, Any]:
@@ -59,12 +62,14 @@ class Pace:
             "epoch": self.epoch,
             "progress": self.progress,
             "spent_s": self.spent_s,
+            "size_px": self.size_px,
             "cost_s": {str(size): cost for size, cost in self.cost_s.items()},
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from :meth:`state`."""
         self.epoch, self.progress, self.spent_s = state["epoch"], state["progress"], state["spent_s"]
+        self.size_px = state.get("size_px", 0)
         self.cost_s = {int(size): cost for size, cost in state["cost_s"].items()}
 
     def _mean_cost_s(self) -> float:

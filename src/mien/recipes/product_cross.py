@@ -158,8 +158,8 @@ def synthetic_tiny() -> Run:
 def small_ferplus() -> Run:
     """The network that ships: soft votes of FERPlus, 2 CPU cores, 75 minutes.
 
-    A change of the size costs some 20 points at first: entering 112 pixels at 0.88 of the run, with 4 % of the learning
-    rate left, was too late to win them back; at 0.7 a fifth of it is left.
+    The last size needs time: entered at 0.88 of the run, with 4 % of the learning rate left, the network does not get
+    used to it; at 0.7 a quarter of the rate is left.
     """
     return Run(
         name="product_cross_small_ferplus",
