@@ -101,7 +101,7 @@ class Predictor:
     finder: Finder | None
     min_face_px: int = DEFAULT_MIN_FACE_PX
     batch_size: int = 32
-    threads: int = field(default_factory=lambda: min(os.cpu_count() or 1, 8))
+    threads: int = field(default_factory=lambda: min((os.cpu_count() or 1) + 1, 8))
 
     @property
     def labels(self) -> LabelSet:
@@ -259,7 +259,7 @@ def load(
         min_face_px: smallest face that is looked for and read, by the shorter side of its box.
         min_score: abstain (``uncertain``) below this probability; by default the model's own threshold.
         batch_size: most faces in one run of the network.
-        threads: how many pictures are read and searched at once; by default one a core, at most 8.
+        threads: how many pictures are read and searched at once; by default one more than cores, at most 8.
 
     Raises:
         BundleError: if there is no such model, it is damaged, or it does not answer with labels.
