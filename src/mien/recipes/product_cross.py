@@ -238,7 +238,15 @@ def small_synthetic() -> Run:
         model=SmallConfig(size_px=48, colour="grey"),
         data=DataConfig(reader="synthetic", limit=2000),
         loss=NeutralAnchor(weight=0.01),
-        train=replace(base.train, epochs=6, batch_size=64, sizes=(), time_limit_min=0.0, ema_decay=0.99),
+        train=replace(
+            base.train,
+            epochs=20,
+            batch_size=64,
+            optimizer=replace(base.train.optimizer, lr=1e-3),
+            sizes=(),
+            time_limit_min=0.0,
+            ema_decay=0.99,
+        ),
     )
 
 
