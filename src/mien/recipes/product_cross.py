@@ -240,7 +240,7 @@ def small_synthetic() -> Run:
         loss=NeutralAnchor(weight=0.01),
         train=replace(
             base.train,
-            epochs=20,
+            epochs=16,
             batch_size=64,
             optimizer=replace(base.train.optimizer, lr=1e-3),
             sizes=(),
