@@ -193,13 +193,21 @@ def test_an_unknown_model_is_one_line(mien, photo: Path) -> None:
     assert err.startswith("mien: ")
 
 
+LISTENING = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from mien.cli import main
+sys.exit(main())
+"""
+"""The command line as from a terminal: a shell starts what it puts into the background deaf to Ctrl-C."""
+
+
 def test_an_interrupt_leaves_a_valid_table(tiny_bundle: Path, photo: Path, tmp_path: Path) -> None:
     for number in range(400):
         os.link(photo, tmp_path / f"{number:03}.jpg")
     table = tmp_path / "t.csv"
-    command = [sys.executable, "-c", "import sys; from mien.cli import main; sys.exit(main())", "predict"]
     process = subprocess.Popen(
-        [*command, str(tmp_path), "--model", str(tiny_bundle), "--out", str(table)],
+        [sys.executable, "-c", LISTENING, "predict", str(tmp_path), "--model", str(tiny_bundle), "--out", str(table)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -208,7 +216,10 @@ def test_an_interrupt_leaves_a_valid_table(tiny_bundle: Path, photo: Path, tmp_p
     while not (table.exists() and table.read_bytes().count(b"\n") > 2) and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    try:
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130, err
     assert "Traceback" not in err
     rows = read(table)
