@@ -1,5 +1,6 @@
 from itertools import pairwise
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -69,7 +70,39 @@ def test_a_crowd_is_searched_throughout(crowd: tuple[np.ndarray, np.ndarray], co
     centres = np.array([((f.box[0] + f.box[2]) / 2, (f.box[1] + f.box[3]) / 2) for f in found])
     distances = np.abs(noses[:, None] - centres[None]).max(axis=2).min(axis=1)
     assert (distances < 20).mean() > 0.95
-    assert len(detectors.tiles) > 10
+    sides_looked_at = [tile.side for tile in detectors.tiles]
+    assert sides_looked_at.count(sides(480, 800, 32)[1]) == len(grid(480, 800, sides(480, 800, 32)[1]))
+
+
+@pytest.mark.parametrize("height", [150, 200])
+def test_a_small_face_beside_a_large_one_is_found(reader: FaceReader, photo: np.ndarray, height: int) -> None:
+    scene = np.full((900, 900, 3), 120, np.uint8)
+    scene[150:750, 20:532] = photo
+    small = cv2.resize(photo, (round(512 * height / 600), height), interpolation=cv2.INTER_AREA)
+    scene[60 : 60 + height, 700 : 700 + small.shape[1]] = small
+    left = [face.box[0] for face in reader.find_faces(scene)]
+    assert sum(x < 532 for x in left) == sum(x > 700 for x in left) == 1
+
+
+def _seen(x: float, y: float, size: float, score: float) -> Detection:
+    return Detection(box=(x, y, x + size, y + size), score=score, keypoints=np.zeros((6, 2)))
+
+
+@pytest.mark.parametrize(("score", "searched"), [(None, 0), (0.2, 1), (0.4, 4)])
+def test_traces_beside_a_large_face(counted, score: float | None, searched: int) -> None:
+    """A weak one is looked at in its own place, a strong one everywhere."""
+    finder, detectors = counted
+    large = _seen(150, 150, 200, 0.9)
+
+    def on_tiles(image, tiles):
+        first = not detectors.tiles
+        detectors.tiles += tiles
+        return [[large, *([] if score is None else [_seen(30, 30, 40, score)])]] if first else [[] for _ in tiles]
+
+    detectors.on_tiles = on_tiles
+    assert [face.score for face in finder(np.zeros((512, 512, 3), np.uint8))] == [0.9]
+    sides_looked_at = [tile.side for tile in detectors.tiles]
+    assert sides_looked_at.count(sides(512, 512, 32)[1]) == searched
 
 
 def test_a_face_that_fills_the_picture_is_found(photo: np.ndarray) -> None:

@@ -2,14 +2,16 @@
 
 A tile answers for faces of about an eighth of its side and more. The sides of the tiles shrink from level to level, by
 at most a half, until the smallest face that is asked for spans a sixth of a tile. A part of the picture is searched
-more finely only if the larger tile there saw no face that fills a fair share of it, or signs of smaller ones. So a
-portrait costs one look, and a group photo is searched throughout.
+more finely if the larger tile there saw no face that fills a fair share of it, or strong signs of smaller ones; a weak
+sign beside such a face is looked at in its own place. So a portrait costs one look or a few, and a group photo is
+searched throughout.
 """
 
 import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mien.faces.detect import Detection, Detectors, Rgb, Tile, distinct, is_among, is_inside, merged, moved
 from mien.media.crop import box_matrix, cut, invert
@@ -19,6 +21,9 @@ __all__ = ["Detection", "FaceFinder", "grid", "sides"]
 Confirm = Callable[[Sequence[Detection]], Sequence[bool]]
 """Says of each detection whether it is a face."""
 
+Doubt = Sequence[Detection] | None
+"""What in a tile asks for a closer look: these traces, or, if ``None``, all of it."""
+
 _OVERLAP = 0.35
 """Neighbouring tiles share this part of their side, so that a face of that size is whole in one of them."""
 
@@ -27,10 +32,13 @@ _FINEST_SPAN = 1 / 6
 
 _CLEAR_SPAN = 1 / 6
 _SURE_SPAN, _SURE_SCORE = 1 / 10, 0.8
-"""A tile is settled by a face of the first span, or of the second with this score."""
+"""A face of the first span is clear in its tile, and so is one of the second with this score."""
 
 _TRACE_SCORE = 0.15
-"""A detection of this score that is too small for its tile asks for a closer look."""
+"""A detection of this score that is too small for its tile is a trace of a face."""
+
+_STRONG_TRACE_SCORE = 0.3
+"""With this score it asks for a closer look at the whole tile, with less at its own place."""
 
 _NOISE_SPAN = 1 / 24
 """What is smaller than this share of a tile is beyond the detectors."""
@@ -71,16 +79,19 @@ class FaceFinder:
         """The same with a second opinion on every face, so that none that is false ends the search early."""
         height, width = image.shape[:2]
         levels = sides(height, width, self.min_face_px)
-        tiles, doubtful, faces = [Tile(0.0, 0.0, levels[0])], [True], []
+        tiles, faces = [Tile(0.0, 0.0, levels[0])], []
+        doubts: list[Doubt] = [None]
         for side in levels:
             if side != levels[0]:
-                tiles = _finer(tiles, doubtful, grid(height, width, side))
+                tiles, doubts = _finer(tiles, doubts, grid(height, width, side))
             seen = self._look(image, tiles)
             found = self._confirmed([one for tile in seen for one in tile], confirm)
             if side == levels[0] and not found:
                 found = self._confirmed(self._look_around(image), confirm)
             faces += found
-            doubtful = [not _is_settled(tile, ones, found) for tile, ones in zip(tiles, seen, strict=True)]
+            doubts = [
+                _remaining(tile, ones, found, doubt) for tile, ones, doubt in zip(tiles, seen, doubts, strict=True)
+            ]
         return distinct(faces)
 
     def _confirmed(self, seen: Sequence[Detection], confirm: Confirm) -> list[Detection]:
@@ -126,17 +137,37 @@ def _starts(length: float, side: float) -> list[float]:
     return [room * i / (count - 1) for i in range(count)]
 
 
-def _finer(tiles: Sequence[Tile], doubtful: Sequence[bool], candidates: Sequence[Tile]) -> list[Tile]:
-    """Those of the smaller tiles whose nearest larger tile left a doubt."""
-    if not tiles or not any(doubtful):
-        return []
-    centres = np.array([(tile.x + tile.side / 2, tile.y + tile.side / 2) for tile in tiles])
-    chosen = []
-    for tile in candidates:
-        distances = np.abs(centres - (tile.x + tile.side / 2, tile.y + tile.side / 2)).max(axis=1)
-        if doubtful[int(distances.argmin())]:
-            chosen.append(tile)
-    return chosen
+def _finer(
+    tiles: Sequence[Tile], doubts: Sequence[Doubt], candidates: Sequence[Tile]
+) -> tuple[list[Tile], list[Doubt]]:
+    """Those of the smaller tiles whose nearest larger tile is in doubt as a whole, or that are nearest to a trace.
+
+    Returns:
+        The tiles, and what each is there for.
+    """
+    if not tiles:
+        return [], []
+    large, small = _centres(tiles), _centres(candidates)
+    chosen: dict[int, list[Detection] | None] = {}
+    for trace in (one for doubt in doubts for one in doubt or ()):
+        x1, y1, x2, y2 = trace.box
+        traces = chosen.setdefault(_nearest(small, np.array([(x1 + x2) / 2, (y1 + y2) / 2])), [])
+        assert traces is not None
+        traces.append(trace)
+    for i, centre in enumerate(small):
+        nearest = _nearest(large, centre)
+        if doubts[nearest] is None:
+            chosen[i] = None
+    order = sorted(chosen)
+    return [candidates[i] for i in order], [chosen[i] for i in order]
+
+
+def _centres(tiles: Sequence[Tile]) -> NDArray[np.float64]:
+    return np.array([(tile.x + tile.side / 2, tile.y + tile.side / 2) for tile in tiles])
+
+
+def _nearest(centres: NDArray[np.float64], point: NDArray[np.float64]) -> int:
+    return int(np.abs(centres - point).max(axis=1).argmin())
 
 
 def _is_whole(one: Detection, tile: Tile, height: int, width: int) -> bool:
@@ -151,17 +182,24 @@ def _is_whole(one: Detection, tile: Tile, height: int, width: int) -> bool:
     )
 
 
-def _is_settled(tile: Tile, seen: Sequence[Detection], found: Sequence[Detection]) -> bool:
-    """Whether a tile holds a face that is large enough for it, and no sign of small ones.
+def _remaining(tile: Tile, seen: Sequence[Detection], found: Sequence[Detection], doubt: Doubt) -> Doubt:
+    """What in a tile still asks for a closer look, now that it has been searched.
+
+    A face that is large enough for the tile answers for all of it but the traces of smaller ones. A strong trace asks
+    for all of it again. A weak one that led here stays until the tiles are small enough to be sure.
 
     Args:
         tile: the tile.
         seen: everything that the detectors saw in it, sure or not.
         found: the faces of the whole level.
+        doubt: what it was searched for.
     """
     clear = [one for one in found if _is_clear(one, tile)]
-    traces = [one for one in seen if one.size_px < _CLEAR_SPAN * tile.side]
-    return bool(clear) and all(is_among(trace, clear) for trace in traces)
+    if not clear and doubt is None:
+        return None
+    small = [one for one in (*seen, *(doubt or ())) if one.size_px < _CLEAR_SPAN * tile.side]
+    traces = [one for one in small if not is_among(one, clear)]
+    return None if any(one.score >= _STRONG_TRACE_SCORE for one in traces) else traces
 
 
 def _is_clear(one: Detection, tile: Tile) -> bool:
