@@ -13,7 +13,7 @@ from mien.media.archive import member_sizes
 from mien.media.image import read_source
 from mien.schema.errors import MediaError
 from mien.schema.labels import LabelSet
-from mien.schema.sample import CsvRow, File, Rendered, Sample, ZipMember
+from mien.schema.sample import Clip, CsvRow, File, FrameFolder, Rendered, RenderedClip, Sample, ZipMember
 
 NAMED = 10
 """How many missing or unreadable files a report names; it counts all."""
@@ -133,13 +133,15 @@ def _missing(samples: Iterable[Sample]) -> list[str]:
     keys = []
     for sample in samples:
         match sample.source:
-            case File(path) | CsvRow(path, _):
+            case File(path) | CsvRow(path, _) | Clip(path):
                 there = path.is_file()
+            case FrameFolder(paths):
+                there = all(path.is_file() for path in paths)
             case ZipMember(archive, member):
                 if archive not in members:
                     members[archive] = member_sizes(archive)
                 there = member in members[archive]
-            case Rendered():
+            case Rendered() | RenderedClip():
                 there = True
         if not there:
             keys.append(sample.key)

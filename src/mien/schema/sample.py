@@ -1,6 +1,7 @@
 """One annotated face, clip or utterance, described without touching a pixel."""
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 
 Box = tuple[float, float, float, float]
@@ -39,7 +40,45 @@ class Rendered:
     seed: int
 
 
-Source = File | ZipMember | CsvRow | Rendered
+@dataclass(frozen=True, slots=True)
+class FrameFolder:
+    """A clip as pictures in the order of time; where there are none, ``paths`` is the folder that should have them."""
+
+    paths: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A stretch of a video file, in seconds of its own clock; ``end_s=None`` is its end."""
+
+    path: Path
+    start_s: float = 0.0
+    end_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedClip:
+    """A clip drawn on demand.
+
+    Attributes:
+        renderer: ``"module:name"`` of a function ``(index, seed, frames=None)``. It gives the frames of these numbers,
+            or all, as ``uint8 [N, H, W, 3]`` RGB, and their truth, which has ``landmarks``, ``float32 [N, 68, 2]``.
+        index: number of the clip.
+        seed: seed of the set.
+        n_frames: how many frames there are.
+        rate: frames a second.
+    """
+
+    renderer: str
+    index: int
+    seed: int
+    n_frames: int = 48
+    rate: Fraction = Fraction(25)
+
+
+PictureSource = File | ZipMember | CsvRow | Rendered
+ClipSource = FrameFolder | Clip | RenderedClip
+Source = PictureSource | ClipSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,15 +104,16 @@ class Targets:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """One annotated face.
+    """One annotated face or clip.
 
     Attributes:
         key: unique and stable name within the dataset; the same on every machine.
         source: where its pixels are.
         split: the dataset's own split: ``train``, ``valid`` or ``test``.
         folds: official folds in which the sample is held back, if the dataset has folds.
+        groups: parts of the dataset to which it belongs beside its split, such as its scene; lower-case.
         subject: person, where the dataset tells.
-        box: the face in the source picture; ``None`` if the picture is a face crop already.
+        box: the face in the source picture; ``None`` if that is a face crop already, or if nobody marked the face.
         aligned: whether the picture is a crop aligned by the dataset's authors.
         pixel_hash: digest of the decoded pixels, where the layout brings one.
         also_in: other splits in which the same pixels stand, where the layout tells.
@@ -84,6 +124,7 @@ class Sample:
     source: Source
     split: str
     folds: tuple[int, ...] = ()
+    groups: tuple[str, ...] = ()
     subject: str | None = None
     box: Box | None = None
     aligned: bool = False
