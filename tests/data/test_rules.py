@@ -63,3 +63,12 @@ def test_a_single_label_needs_no_rule():
     np.testing.assert_array_equal(distribution_of(Targets(label="fear"), FERPLUS, "majority"), one_hot("fear"))
     assert distribution_of(Targets(label="other"), FERPLUS, "argmax") == "other is not among the classes"
     assert distribution_of(Targets(), FERPLUS, "votes") == "no label"
+
+
+def test_a_label_beats_votes_unless_votes_are_asked_for():
+    both = Targets(label="fear", votes=(("anger", 6.0), ("fear", 2.0)))
+    for rule in ("majority", "argmax"):
+        np.testing.assert_array_equal(distribution_of(both, FERPLUS, rule), one_hot("fear"))
+    np.testing.assert_array_equal(
+        distribution_of(both, FERPLUS, "votes"), one_hot("anger") * 0.75 + one_hot("fear") / 4
+    )

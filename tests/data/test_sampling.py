@@ -10,7 +10,7 @@ LABELS = np.repeat([0, 1, 3], [900, 90, 10])
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_an_epoch_is_as_long_as_the_data_and_repeatable(sampler):
     first = epoch_indices(sampler, LABELS, seed=1, epoch=0)
-    assert first.shape == (1000,)
+    assert first.shape == (2700,) if sampler == "oversampled" else (1000,)
     assert first.dtype == np.int64
     np.testing.assert_array_equal(first, epoch_indices(sampler, LABELS, seed=1, epoch=0))
     for seed, epoch in ((1, 1), (2, 0)):
@@ -39,6 +39,30 @@ def test_balanced_draws_each_class_equally_often_exactly():
     assert times[:900].max() == 1
     assert set(times[900:990]) <= {3, 4}
     assert set(times[990:]) <= {33, 34}
+
+
+def test_inverse_root_lies_between():
+    drawn = np.concatenate([epoch_indices("inverse_root", LABELS, seed=0, epoch=e) for e in range(30)])
+    share = class_counts(LABELS[drawn], 4) / len(drawn)
+    roots = np.sqrt([900, 90, 0, 10])
+    np.testing.assert_allclose(share, roots / roots.sum(), atol=0.01)
+
+
+def test_oversampled_leaves_nothing_out():
+    drawn = epoch_indices("oversampled", LABELS, seed=0, epoch=0)
+    assert class_counts(LABELS[drawn], 4).tolist() == [900, 900, 0, 900]
+    times = np.bincount(drawn)
+    assert (times[:900] == 1).all()
+    assert (times[900:990] == 10).all()
+    assert (times[990:] == 90).all()
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_one_class_or_one_sample_will_do(sampler):
+    drawn = epoch_indices(sampler, np.full(5, 3), seed=0, epoch=0)
+    assert len(drawn) == 5
+    assert set(drawn.tolist()) <= set(range(5))
+    assert epoch_indices(sampler, np.array([2]), seed=0, epoch=0).tolist() == [0]
 
 
 def test_class_weights():

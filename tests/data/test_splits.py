@@ -8,7 +8,7 @@ import pytest
 
 from mien.data.splits import MIN_HALVED, DataConfig, data_fingerprint, half_of, label_set_of, make_splits
 from mien.schema.errors import ConfigError, DatasetError
-from mien.schema.sample import File, Sample, Targets
+from mien.schema.sample import Clip, File, FrameFolder, Sample, Targets
 
 CONFIG = DataConfig(reader="none", label_set="basic_7")
 
@@ -119,12 +119,36 @@ def test_test_part_can_serve_as_validation():
 
 
 def test_folds():
-    samples = [sample(f"s{i}", folds=(i % 3 + 1,)) for i in range(9)] + [sample("outside")]
+    samples = [sample(f"s{i}", folds=(i % 3 + 1,)) for i in range(9)] + [sample("outside", "other")]
     splits = make_splits(samples, replace(CONFIG, fold=2))
     assert keys(splits.valid) == ["s1", "s4", "s7"]
     assert keys(splits.train) == ["s0", "s2", "s3", "s5", "s6", "s8"]
     with pytest.raises(ConfigError, match="no fold 4; it has: 1, 2, 3"):
         make_splits(samples, replace(CONFIG, fold=4))
+
+
+def test_one_fold_is_enough():
+    """Where only one of the official lists was brought, what it trains on is held back in no fold."""
+    samples = [sample(f"s{i}", folds=(1,) if i < 2 else ()) for i in range(10)]
+    splits = make_splits(samples, replace(CONFIG, fold=1))
+    assert (len(splits.train), keys(splits.valid)) == (8, ["s0", "s1"])
+    with pytest.raises(ConfigError, match="no fold 2; it has: 1"):
+        make_splits(samples, replace(CONFIG, fold=2))
+    with pytest.raises(ConfigError, match="it has: no folds"):
+        make_splits(many(4, "train"), replace(CONFIG, fold=1))
+
+
+def test_groups():
+    scenes = {"action": "conflict", "art": "calm", "crime": "conflict"}
+    samples = [sample(f"{scene}{i}", groups=(scene, group)) for scene, group in scenes.items() for i in range(4)]
+    config = replace(CONFIG, valid_ratio=0)
+    assert len(make_splits(samples, config).train) == 12
+    assert keys(make_splits(samples, replace(config, groups=("Art",))).train) == [f"art{i}" for i in range(4)]
+    assert len(make_splits(samples, replace(config, groups=("conflict", "action"))).train) == 8
+    with pytest.raises(ConfigError, match="no group war; it has: action, art, calm, conflict, crime"):
+        make_splits(samples, replace(config, groups=("war", "art")))
+    with pytest.raises(ConfigError, match="it has: no groups"):
+        make_splits(many(4, "train"), replace(config, groups=("art",)))
 
 
 def test_limit_keeps_a_stable_choice_in_order():
@@ -190,3 +214,21 @@ def test_fingerprint(tmp_path):
     assert len(prints | {base}) == 5
     picture.write_bytes(b"12345")
     assert data_fingerprint(samples) != base
+
+
+def test_fingerprint_of_clips(tmp_path):
+    video = tmp_path / "a.mp4"
+    video.write_bytes(b"1234")
+    frames = tuple(tmp_path / f"{i}.jpg" for i in range(3))
+    sources = [
+        FrameFolder(frames),
+        FrameFolder(frames[:2]),
+        Clip(video),
+        Clip(video, 1.0),
+        Clip(video, 0.0, 2.0),
+        Clip(tmp_path / "none.mp4"),
+    ]
+    assert len({data_fingerprint([replace(sample("a"), source=source)]) for source in sources}) == 6
+    elsewhere = FrameFolder(tuple(Path("elsewhere", path.name) for path in frames))
+    moved = [replace(sample("a"), source=source) for source in (sources[0], elsewhere)]
+    assert data_fingerprint(moved[:1]) == data_fingerprint(moved[1:])

@@ -21,7 +21,7 @@ RULES: tuple[str, ...] = get_args(LabelRule)
 def distribution_of(targets: Targets, labels: LabelSet, rule: LabelRule) -> NDArray[np.float32] | str:
     """The label of one sample as ``float32 [C]`` summing to 1, or the reason why it has none.
 
-    A single label needs no rule and is one-hot. Votes follow FERPlus (Barsoum et al. 2016, and its published code):
+    A single label needs no rule and is one-hot, except that ``votes`` asks for votes where there are both. Votes follow FERPlus (Barsoum et al. 2016, and its published code):
     an answer given once counts as none, and the winner is sought over all answers, classes or not.
 
     Args:
@@ -29,7 +29,7 @@ def distribution_of(targets: Targets, labels: LabelSet, rule: LabelRule) -> NDAr
         labels: the classes, in order.
         rule: what votes mean.
     """
-    if targets.votes is not None:
+    if targets.votes is not None and (targets.label is None or rule == "votes"):
         return _from_votes(targets.votes, labels, rule)
     if targets.label is None:
         return "no label"

@@ -45,10 +45,12 @@ def shuffled(labels: Indices, seed: int, epoch: int) -> Indices:
 
 def inverse_frequency(labels: Indices, seed: int, epoch: int) -> Indices:
     """As many draws as there are samples, with replacement, each sample weighted ``1 / count of its class``."""
-    labels = np.asarray(labels, dtype=np.int64)
-    weights = 1.0 / class_counts(labels, int(labels.max()) + 1)[labels]
-    drawn = _rng(seed, epoch).choice(len(labels), size=len(labels), replace=True, p=weights / weights.sum())
-    return drawn.astype(np.int64)
+    return _weighted(labels, 1.0, _rng(seed, epoch))
+
+
+def inverse_root(labels: Indices, seed: int, epoch: int) -> Indices:
+    """As :func:`inverse_frequency` with ``1 / sqrt(count)``: half-way, in the exponent, to equal classes."""
+    return _weighted(labels, 0.5, _rng(seed, epoch))
 
 
 def balanced(labels: Indices, seed: int, epoch: int) -> Indices:
@@ -64,13 +66,30 @@ def balanced(labels: Indices, seed: int, epoch: int) -> Indices:
     return rng.permutation(np.concatenate(drawn)).astype(np.int64)
 
 
+def oversampled(labels: Indices, seed: int, epoch: int) -> Indices:
+    """Every sample at least once, those of rarer classes again until all are as frequent as the most frequent one.
+
+    The epoch is longer than the data: number of classes times size of the largest.
+    """
+    labels = np.asarray(labels, dtype=np.int64)
+    rng, (present, counts) = _rng(seed, epoch), np.unique(labels, return_counts=True)
+    drawn = [_repeat(np.flatnonzero(labels == c), int(counts.max()), rng) for c in present]
+    return rng.permutation(np.concatenate(drawn)).astype(np.int64)
+
+
 SAMPLERS: Mapping[str, Callable[[Indices, int, int], Indices]] = MappingProxyType(
-    {"shuffled": shuffled, "inverse_frequency": inverse_frequency, "balanced": balanced}
+    {
+        "shuffled": shuffled,
+        "inverse_frequency": inverse_frequency,
+        "inverse_root": inverse_root,
+        "balanced": balanced,
+        "oversampled": oversampled,
+    }
 )
 
 
 def epoch_indices(sampler: str, labels: Indices, *, seed: int, epoch: int) -> Indices:
-    """The samples of one epoch, ``int64 [N]``; the same seed and epoch give the same indices.
+    """The samples of one epoch, ``int64 [N]``, or more where oversampled; the same seed and epoch give the same indices.
 
     Args:
         sampler: a name in ``SAMPLERS``.
@@ -89,6 +108,12 @@ def epoch_indices(sampler: str, labels: Indices, *, seed: int, epoch: int) -> In
 
 def _rng(seed: int, epoch: int) -> np.random.Generator:
     return np.random.default_rng([seed, epoch])
+
+
+def _weighted(labels: Indices, power: float, rng: np.random.Generator) -> Indices:
+    labels = np.asarray(labels, dtype=np.int64)
+    weights = class_counts(labels, int(labels.max()) + 1)[labels].astype(np.float64) ** -power
+    return rng.choice(len(labels), size=len(labels), replace=True, p=weights / weights.sum()).astype(np.int64)
 
 
 def _repeat(members: Indices, count: int, rng: np.random.Generator) -> Indices:

@@ -17,7 +17,7 @@ from mien.data.readers import READERS
 from mien.data.rules import RULES, LabelRule, distribution_of
 from mien.schema.errors import ConfigError, DatasetError
 from mien.schema.labels import LABEL_SETS, LabelSet
-from mien.schema.sample import File, Sample, Targets
+from mien.schema.sample import Clip, File, FrameFolder, Sample, Source, Targets
 
 MIN_HALVED = 100
 """Validation parts smaller than this are not halved: both halves would be too small to mean anything."""
@@ -38,7 +38,8 @@ class DataConfig:
         test_splits: splits that are tested on.
         valid_ratio: share of training that is held back, stratified, where no sample stands in ``valid_splits``.
         halve_valid: select on half of the validation part and report on the other; else both are the whole.
-        fold: official fold to hold back as validation, for datasets with folds.
+        fold: official fold to hold back as validation; all other samples of ``train_splits`` are trained on.
+        groups: keep the samples of these groups only, such as a scene; ``None`` keeps all.
         drop_duplicates: drop from training repeated pixels and pixels that stand in another split too.
         limit: keep at most this many samples in each part, chosen by the hash of their keys.
     """
@@ -54,6 +55,7 @@ class DataConfig:
     valid_ratio: float = 0.2
     halve_valid: bool = True
     fold: int | None = None
+    groups: tuple[str, ...] | None = None
     drop_duplicates: bool = True
     limit: int | None = None
 
@@ -124,8 +126,9 @@ def make_splits(
 
     Raises:
         DatasetError: if nothing is left to train on, or a label is not in the label set.
-        ConfigError: if the classes to keep are not labels of the set.
+        ConfigError: if the classes to keep are not labels of the set, or the dataset lacks the fold or a group.
     """
+    samples = _of_groups(samples, config.groups)
     if pixel_hashes is not None:
         samples = [replace(s, pixel_hash=s.pixel_hash or pixel_hashes.get(s.key)) for s in samples]
     labels, dropped = label_set_of(samples, config), Counter[str]()
@@ -191,18 +194,29 @@ def _divide(samples: Sequence[Sample], config: DataConfig) -> dict[str, list[Sam
     valid = [s for s in samples if s.split in config.valid_splits]
     test = [s for s in samples if s.split in config.test_splits]
     if config.fold is not None:
-        train, valid = _fold(samples, config.fold)
+        train, valid = _fold(train, config.fold)
     elif not valid and config.valid_ratio > 0:
         train, valid = _hold_back(train, config.valid_ratio)
     return {"train": train, "valid": valid, "test": test}
+
+
+def _of_groups(samples: Sequence[Sample], groups: tuple[str, ...] | None) -> Sequence[Sample]:
+    if groups is None:
+        return samples
+    wanted, known = {group.lower() for group in groups}, {group for s in samples for group in s.groups}
+    if not wanted or wanted - known:
+        raise ConfigError(
+            f"The dataset has no group {', '.join(sorted(wanted - known)) or '()'}; "
+            f"it has: {', '.join(sorted(known)) or 'no groups'}."
+        )
+    return [s for s in samples if wanted.intersection(s.groups)]
 
 
 def _fold(samples: Sequence[Sample], fold: int) -> tuple[list[Sample], list[Sample]]:
     folds = sorted({f for s in samples for f in s.folds})
     if fold not in folds:
         raise ConfigError(f"The dataset has no fold {fold}; it has: {', '.join(map(str, folds)) or 'no folds'}.")
-    with_folds = [s for s in samples if s.folds]
-    return [s for s in with_folds if fold not in s.folds], [s for s in with_folds if fold in s.folds]
+    return [s for s in samples if fold not in s.folds], [s for s in samples if fold in s.folds]
 
 
 def _hold_back(samples: list[Sample], ratio: float) -> tuple[list[Sample], list[Sample]]:
@@ -293,8 +307,19 @@ def _hash(name: str) -> str:
 
 
 def _describe(sample: Sample) -> str:
-    source = sample.source
-    size = source.path.stat().st_size if isinstance(source, File) and source.path.exists() else 0
     known = [(f.name, getattr(sample.targets, f.name)) for f in fields(Targets)]
     annotation = [(name, value) for name, value in known if value is not None]
-    return repr((sample.key, sample.split, sample.folds, sample.box, size, annotation))
+    return repr((sample.key, sample.split, sample.folds, sample.box, _extent(sample.source), annotation))
+
+
+def _extent(source: Source) -> object:
+    """Size of a file, the stretch of it that is used, or the number of pictures; 0 where nothing is on the disk."""
+    match source:
+        case File(path):
+            return path.stat().st_size if path.exists() else 0
+        case Clip(path, start_s, end_s):
+            return path.stat().st_size if path.exists() else 0, start_s, end_s
+        case FrameFolder(paths):
+            return len(paths)
+        case _:
+            return 0

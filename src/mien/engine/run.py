@@ -31,7 +31,7 @@ class TrainConfig:
         clip_norm: gradients longer than this are shortened to it; 0 is off.
         ema_decay: decay of the moving average of the weights, which is then what is evaluated and kept; 0 is off.
         sam_rho: radius of sharpness-aware minimisation (Foret et al., ICLR 2021); 0 is off.
-        sampler: name in ``SAMPLERS``: ``shuffled``, ``inverse_frequency`` or ``balanced``.
+        sampler: name in ``SAMPLERS``, such as ``shuffled``, ``inverse_root``, ``balanced`` or ``oversampled``.
         sizes: (share of the run from which it holds, side of the input in pixels); empty for the model's own side.
         precision: ``bf16-mixed`` computes in bfloat16 where that is safe.
         channels_last: keep pictures and weights in NHWC order, the faster one for convolutions.

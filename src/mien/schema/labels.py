@@ -102,7 +102,23 @@ EXPW = LabelSet(
     ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral"),
     "ExpW label.lst, 0 to 6",
 )
+DFEW = LabelSet(
+    "dfew",
+    ("happiness", "sadness", "neutral", "anger", "surprise", "disgust", "fear"),
+    "DFEW EmoLabel_DataSplit, 1 to 7",
+)
+FERV39K = LabelSet("ferv39k", DFEW.names, "FERV39k, in the order of DFEW")
+AFEW = LabelSet(
+    "afew",
+    ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"),
+    "AFEW folder names, sorted",
+)
+MAFW_11 = LabelSet(
+    "mafw_11",
+    (*AFEW.names, "contempt", "anxiety", "helplessness", "disappointment"),
+    "MAFW single-set, 11 classes",
+)
 
 LABEL_SETS: Mapping[str, LabelSet] = MappingProxyType(
-    {s.id: s for s in (BASIC_7, RAF_DB, FERPLUS, FER2013, AFFECTNET_8, AFFECTNET_7, EXPW)}
+    {s.id: s for s in (BASIC_7, RAF_DB, FERPLUS, FER2013, AFFECTNET_8, AFFECTNET_7, EXPW, DFEW, FERV39K, AFEW, MAFW_11)}
 )
