@@ -21,8 +21,9 @@ RULES: tuple[str, ...] = get_args(LabelRule)
 def distribution_of(targets: Targets, labels: LabelSet, rule: LabelRule) -> NDArray[np.float32] | str:
     """The label of one sample as ``float32 [C]`` summing to 1, or the reason why it has none.
 
-    A single label needs no rule and is one-hot, except that ``votes`` asks for votes where there are both. Votes follow FERPlus (Barsoum et al. 2016, and its published code):
-    an answer given once counts as none, and the winner is sought over all answers, classes or not.
+    A single label needs no rule and is one-hot; where a sample has votes too, ``votes`` takes these. Votes follow
+    FERPlus (Barsoum et al. 2016, and its published code): an answer given once counts as none, and the winner is sought
+    over all answers, classes or not.
 
     Args:
         targets: the annotation.

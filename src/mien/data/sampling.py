@@ -89,7 +89,7 @@ SAMPLERS: Mapping[str, Callable[[Indices, int, int], Indices]] = MappingProxyTyp
 
 
 def epoch_indices(sampler: str, labels: Indices, *, seed: int, epoch: int) -> Indices:
-    """The samples of one epoch, ``int64 [N]``, or more where oversampled; the same seed and epoch give the same indices.
+    """The samples of one epoch, ``int64 [N]``, more if oversampled; the same seed and epoch give the same indices.
 
     Args:
         sampler: a name in ``SAMPLERS``.

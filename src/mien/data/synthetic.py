@@ -109,13 +109,13 @@ def _sample(index: int, seed: int) -> Sample:
     return Sample(
         key=f"drawn-{seed}-{index:06d}",
         source=Rendered(RENDERER, index, seed),
-        split=_part(index),
+        split=part_of(index),
         targets=_face(index, seed)[3],
     )
 
 
-def _part(index: int) -> str:
-    """The same for the seven expressions of a round; golden-ratio steps keep the shares at any length."""
+def part_of(index: int) -> str:
+    """Split of a drawing, the same for the seven of a round; golden-ratio steps keep the shares at any length."""
     share, place = 0.0, (index // len(BASIC_7) * 0.6180339887498949) % 1
     for name, part in PARTS:
         share += part

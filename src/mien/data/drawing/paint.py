@@ -29,14 +29,22 @@ _COARSE = 32
 _GRID = np.meshgrid(*[(np.arange(_COARSE) + 0.5) * (SIDE_PX / _COARSE) - 0.5] * 2)
 
 
-def paint(face: Projected, units: dict[str, float], look: Look, rng: np.random.Generator) -> Image:
+def paint(
+    face: Projected,
+    units: dict[str, float],
+    look: Look,
+    rng: np.random.Generator,
+    *,
+    camera: np.random.Generator | None = None,
+) -> Image:
     """Draw a face: ``uint8 [128, 128, 3]``, RGB.
 
     Args:
         face: where its points fall, pixels; whole numbers are the middles of pixels.
         units: activation of each action unit, by name: some also make lines in the skin.
         look: colours, hair, light.
-        rng: source of chance for the background and the noise.
+        rng: source of chance for the background and, where ``camera`` is not given, the noise.
+        camera: source of chance for the noise, which in a clip is another one in each frame.
     """
     image = _background(rng)
     outline = curve(np.concatenate([face.points[:17], face.skull[::-1]]), closed=True)
@@ -53,7 +61,7 @@ def paint(face: Projected, units: dict[str, float], look: Look, rng: np.random.G
     image = _lit(image, face, outline, look)
     if look.occluder:
         _occlude(image, face, rng)
-    return _taken(image, look, rng)
+    return _taken(image, look, camera or rng)
 
 
 def _background(rng: np.random.Generator) -> Image:

@@ -35,6 +35,7 @@ class ReaderEntry:
         accepts_file: whether the root may be a file.
         expected: published number of samples by split; several where distributions differ.
         expected_classes: published number of samples by split and class, in the order of the label set.
+        expected_folds: published number of samples that each fold, counted from 1, holds back.
         licence: what one may do with it, in a phrase.
         page: file name of its page in ``docs/datasets``.
     """
@@ -47,6 +48,7 @@ class ReaderEntry:
     accepts_file: bool = False
     expected: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     expected_classes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    expected_folds: tuple[int, ...] = ()
     licence: str
     page: str
 
@@ -93,6 +95,51 @@ READERS: Mapping[str, ReaderEntry] = MappingProxyType(
             licence="research only; pictures from the web, rights not cleared",
             page="expw.md",
         ),
+        "dfew": ReaderEntry(
+            read="mien.data.readers.dfew:read",
+            title="DFEW",
+            labels="dfew",
+            folder="dfew",
+            expected={"train": (11697,)},
+            expected_classes={"train": (2445, 1894, 2669, 2173, 1469, 145, 902)},
+            expected_folds=(2341, 2341, 2340, 2339, 2336),
+            licence="research only, on application",
+            page="dfew.md",
+        ),
+        "ferv39k": ReaderEntry(
+            read="mien.data.readers.ferv39k:read",
+            title="FERV39k",
+            labels="ferv39k",
+            folder="ferv39k",
+            expected={"train": (31088,), "test": (7847,)},
+            expected_classes={
+                "train": (5854, 5523, 7790, 5906, 2502, 1833, 1680),
+                "test": (1473, 1393, 1958, 1487, 638, 467, 431),
+            },
+            licence="research only, on application",
+            page="ferv39k.md",
+        ),
+        "mafw": ReaderEntry(
+            read="mien.data.readers.mafw:read",
+            title="MAFW",
+            labels="mafw_11",
+            folder="mafw",
+            expected={"train": (9172,)},
+            expected_classes={"train": (1390, 639, 625, 1242, 1138, 1470, 1072, 236, 916, 262, 182)},
+            expected_folds=(1839, 1837, 1833, 1832, 1831),
+            licence="research only, on application",
+            page="mafw.md",
+        ),
+        "afew": ReaderEntry(
+            read="mien.data.readers.afew:read",
+            title="AFEW",
+            labels="afew",
+            folder="afew",
+            expected={"train": (773,), "valid": (383, 381)},
+            expected_classes={"train": (133, 74, 81, 150, 144, 117, 74)},
+            licence="research only, on application",
+            page="afew.md",
+        ),
         "folder": ReaderEntry(
             read="mien.data.readers.folder:read",
             title="a folder of one's own pictures",
@@ -110,6 +157,15 @@ READERS: Mapping[str, ReaderEntry] = MappingProxyType(
             needs_root=False,
             licence="none needed: drawn by this package",
             page="synthetic.md",
+        ),
+        "synthetic_clips": ReaderEntry(
+            read="mien.data.synthetic_clips:read",
+            title="drawn clips",
+            labels="basic_7",
+            folder=None,
+            needs_root=False,
+            licence="none needed: drawn by this package",
+            page="synthetic_clips.md",
         ),
     }
 )
@@ -166,14 +222,19 @@ def read_dataset(name: str, root: Path | None = None) -> list[Sample]:
 
 
 def unexpected_counts(reader: ReaderEntry, samples: Sequence[Sample]) -> list[str]:
-    """One sentence for each split whose size is not the published one; absent splits are not mentioned.
+    """One sentence for each split or fold whose size is not the published one; absent ones are not mentioned.
 
     Samples whose label is no class of the dataset (AffectNet's "uncertain") are not counted, as in publications.
     """
     classes = LABEL_SETS[reader.labels].names if reader.labels else ()
     found = Counter(s.split for s in samples if s.targets.label is None or s.targets.label in classes)
+    folds = Counter(fold for s in samples for fold in s.folds)
     return [
         f"{found[split]} samples in {split!r}, published: {' or '.join(map(str, allowed))}"
         for split, allowed in reader.expected.items()
         if split in found and found[split] not in allowed
+    ] + [
+        f"fold {fold} holds back {folds[fold]} samples, published: {wanted}"
+        for fold, wanted in enumerate(reader.expected_folds, start=1)
+        if fold in folds and folds[fold] != wanted
     ]
