@@ -35,6 +35,9 @@ FLIP_68: NDArray[np.int64] = np.array(
 
 _LEVELS = np.arange(256) / 255
 
+_CROP_ASPECT = 4 / 3
+"""Largest ratio of the sides of a random crop."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Augment:
@@ -45,6 +48,8 @@ class Augment:
         scale_ratio: the face grows or shrinks by up to this share.
         shift_ratio: it moves by up to this share of the side, in x and in y.
         rotation_deg: it turns by up to this angle.
+        crop_area: smallest and largest share of the picture in a random crop, stretched to the whole; its sides
+            differ by up to a third (C. Szegedy et al., "Going Deeper with Convolutions", CVPR 2015). (1, 1) is off.
         brightness: up to this share of the full scale is added.
         contrast: contrast changes by up to this share.
         gamma: the exponent lies between ``1 / (1 + gamma)`` and ``1 + gamma``.
@@ -66,6 +71,7 @@ class Augment:
     scale_ratio: float = 0.0
     shift_ratio: float = 0.0
     rotation_deg: float = 0.0
+    crop_area: tuple[float, float] = (1.0, 1.0)
     brightness: float = 0.0
     contrast: float = 0.0
     gamma: float = 0.0
@@ -92,6 +98,8 @@ class Augment:
                 raise ConfigError(f"augment.{name} is a probability in [0, 1]; given: {getattr(self, name)}")
         if not 0 < self.erase_area[0] <= self.erase_area[1] < 1:
             raise ConfigError(f"augment.erase_area is (smallest, largest) in (0, 1); given: {self.erase_area}")
+        if not 0 < self.crop_area[0] <= self.crop_area[1] <= 1:
+            raise ConfigError(f"augment.crop_area is (smallest, largest) in (0, 1]; given: {self.crop_area}")
         if not 0 <= self.scale_ratio < 1:
             raise ConfigError(f"augment.scale_ratio lies in [0, 1); given: {self.scale_ratio}")
 
@@ -101,7 +109,7 @@ class Augment:
 
 
 def jitter(config: Augment, rng: np.random.Generator) -> tuple[Matrix, bool]:
-    """A random similarity, and whether it mirrors.
+    """A random similarity, with ``crop_area`` stretched, and whether it mirrors.
 
     Returns:
         ``float64 [3, 3]`` that maps the crop onto itself, where (0, 0) and (1, 1) are its corners.
@@ -121,7 +129,17 @@ def jitter(config: Augment, rng: np.random.Generator) -> tuple[Matrix, bool]:
             [0.0, 0.0, 1.0],
         ]
     )
-    return matrix, flipped
+    return matrix @ _random_crop(config, rng), flipped
+
+
+def _random_crop(config: Augment, rng: np.random.Generator) -> Matrix:
+    """A random part of the unit square, stretched to the whole of it."""
+    if config.crop_area == (1.0, 1.0):
+        return np.eye(3)
+    area, stretch = rng.uniform(*config.crop_area), math.exp(rng.uniform(-1, 1) * math.log(_CROP_ASPECT) / 2)
+    width, height = min(1.0, math.sqrt(area) * stretch), min(1.0, math.sqrt(area) / stretch)
+    left, top = rng.uniform(0, 1 - width), rng.uniform(0, 1 - height)
+    return np.array([[1 / width, 0, -left / width], [0, 1 / height, -top / height], [0, 0, 1.0]])
 
 
 def to_unit(size_px: int) -> Matrix:

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 
 RECIPES: Mapping[str, str] = MappingProxyType(
     {
+        "keypoint_graph_afew": "mien.recipes.keypoint_graph:afew",
+        "keypoint_graph_dfew": "mien.recipes.keypoint_graph:dfew",
+        "keypoint_graph_ferv39k": "mien.recipes.keypoint_graph:ferv39k",
+        "keypoint_graph_mafw": "mien.recipes.keypoint_graph:mafw",
+        "keypoint_graph_synthetic": "mien.recipes.keypoint_graph:synthetic",
+        "keypoint_graph_synthetic_tiny": "mien.recipes.keypoint_graph:synthetic_tiny",
         "landmarks_ferplus": "mien.recipes.landmarks:ferplus",
         "landmarks_synthetic": "mien.recipes.landmarks:synthetic",
         "landmarks_synthetic_tiny": "mien.recipes.landmarks:synthetic_tiny",
@@ -38,6 +44,11 @@ RECIPES: Mapping[str, str] = MappingProxyType(
 
 WITH_ROWS: Mapping[str, str] = MappingProxyType(
     {
+        "keypoint_graph_afew": "mien.recipes.keypoint_graph:ROWS",
+        "keypoint_graph_dfew": "mien.recipes.keypoint_graph:FOLDED_ROWS",
+        "keypoint_graph_ferv39k": "mien.recipes.keypoint_graph:FERV39K_ROWS",
+        "keypoint_graph_mafw": "mien.recipes.keypoint_graph:FOLDED_ROWS",
+        "keypoint_graph_synthetic": "mien.recipes.keypoint_graph:ROWS",
         "product_cross_affectnet_7": "mien.recipes.product_cross:ROWS",
         "product_cross_ferplus": "mien.recipes.product_cross:ROWS",
         "product_cross_raf_db": "mien.recipes.product_cross:ROWS",
