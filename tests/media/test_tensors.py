@@ -2,8 +2,11 @@ import cv2
 import numpy as np
 import pytest
 
-from mien.media.tensors import image_batch, image_tensor
-from mien.schema.inputs import IMAGENET_MEAN, IMAGENET_STD, ImageSpec
+from mien.media.crop import crop_matrix, eye_centres, transform_points
+from mien.media.mean_face import mean_face
+from mien.media.tensors import clip_tensor, image_batch, image_tensor, landmark_tensor
+from mien.schema.errors import MediaError
+from mien.schema.inputs import IMAGENET_MEAN, IMAGENET_STD, ClipSpec, CropSpec, ImageSpec, LandmarkSpec
 
 
 def noise(side: int) -> np.ndarray:
@@ -64,3 +67,60 @@ def test_a_batch_is_its_tensors_in_order() -> None:
     assert batch.shape == (2, 3, 32, 32)
     assert (batch[1] == image_tensor(crops[1], spec)).all()
     assert image_batch([], spec).shape == (0, 3, 32, 32)
+
+
+CLIP = ClipSpec(n_frames=4, segments=2, size_px=32, source_px=24)
+
+
+def test_a_clip_is_its_frames_in_order() -> None:
+    crops = [noise(24), noise(24)[::-1], noise(40), noise(24)[:, ::-1]]
+    clip = clip_tensor(crops, CLIP)
+    assert clip.shape == CLIP.shape
+    assert clip.dtype == np.float32
+    for frame, crop in zip(clip, crops, strict=True):
+        assert (frame == image_tensor(crop, CLIP.image)).all()
+
+
+def test_a_frame_without_a_face_is_the_nearest_one_that_has_one() -> None:
+    first, last = noise(24), noise(24)[::-1]
+    clip = clip_tensor([None, first, None, last], CLIP)
+    assert (clip == clip_tensor([first, first, first, last], CLIP)).all()
+    with pytest.raises(MediaError, match="None of the 4 frames has a face"):
+        clip_tensor([None] * 4, CLIP)
+
+
+POINTS = np.random.default_rng(2).uniform(-5, 60, (4, 68, 2))
+
+
+def test_landmarks_are_counted_from_the_edges_of_the_networks_square() -> None:
+    spec = LandmarkSpec(n_frames=4, size_px=112, source_px=56)
+    tensor = landmark_tensor(list(POINTS), spec)
+    assert tensor.dtype == np.float32
+    assert tensor.shape == spec.shape
+    assert tensor == pytest.approx((POINTS + 0.5) * 2, abs=1e-4)
+    corners = np.zeros((68, 2))
+    corners[0], corners[1] = -0.5, 55.5
+    assert landmark_tensor([corners] * 4, spec)[2, :2].tolist() == [[0, 0], [112, 112]]
+
+
+def test_mirrored_landmarks_are_mirrored_in_the_tensor() -> None:
+    spec = LandmarkSpec(n_frames=4, size_px=48)
+    mirrored = POINTS * [-1, 1] + [47, 0]
+    expected = landmark_tensor(list(POINTS), spec) * [-1, 1] + [48, 0]
+    assert landmark_tensor(list(mirrored), spec) == pytest.approx(expected, abs=1e-4)
+
+
+def test_missing_landmarks_come_from_the_nearest_frame() -> None:
+    spec = LandmarkSpec(n_frames=4, size_px=48)
+    filled = landmark_tensor([None, None, POINTS[2], POINTS[3]], spec)
+    assert (filled == landmark_tensor(list(POINTS[[2, 2, 2, 3]]), spec)).all()
+
+
+def test_landmarks_that_were_never_found_have_the_mean_shape_in_the_place_of_the_crop() -> None:
+    spec = LandmarkSpec(n_frames=4, size_px=48, source_px=24, crop=CropSpec(eye_distance_ratio=0.3))
+    filled = landmark_tensor([None] * 4, spec)
+    assert filled.shape == spec.shape
+    assert (filled == mean_face(spec.crop, 48)).all()
+    face = 100 * mean_face(CropSpec(), 1) + [20, 30]
+    found = transform_points(face, crop_matrix(eye_centres(face), spec.crop, spec.crop_px))
+    assert landmark_tensor([found] * 4, spec) == pytest.approx(filled, abs=0.02)

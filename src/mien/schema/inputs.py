@@ -58,9 +58,116 @@ class ImageSpec:
         """Side at which the face is cut out of the picture."""
         return self.source_px or self.size_px
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one input, without the batch."""
+        return 3, self.size_px, self.size_px
 
-InputSpec = ImageSpec
-_SPECS: Mapping[str, type[InputSpec]] = {"image": ImageSpec}
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipSpec:
+    """The face of one person in some frames of a video: ``float32 [n_frames, 3, size_px, size_px]``, RGB.
+
+    Attributes:
+        n_frames: frames that the network sees.
+        segments: equal parts of a clip from each of which frames are taken.
+        per_segment: consecutive frames from each part; ``segments * per_segment`` is ``n_frames``.
+        stride: frames between the starts of two windows where a long video is read window by window.
+        size_px: side of the square that the network sees.
+        crop: how the face is cut out of each frame.
+        colour: as in :class:`ImageSpec`.
+        source_px: as in :class:`ImageSpec`.
+        mean: subtracted per channel after scaling to [0, 1].
+        std: divided by, per channel.
+    """
+
+    n_frames: int = 16
+    segments: int = 8
+    per_segment: int = 2
+    stride: int = 8
+    size_px: int = 112
+    crop: CropSpec = field(default_factory=CropSpec)
+    colour: Literal["rgb", "grey"] = "rgb"
+    source_px: int | None = None
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+
+    def __post_init__(self) -> None:
+        if min(self.segments, self.per_segment, self.stride, self.size_px, self.source_px or 1) < 1:
+            raise ConfigError(
+                f"Segments, frames a segment, stride and sides are at least 1; given: {self.segments=}, "
+                f"{self.per_segment=}, {self.stride=}, {self.size_px=}, {self.source_px=}"
+            )
+        if self.n_frames != self.segments * self.per_segment:
+            raise ConfigError(
+                f"A clip has segments * per_segment frames; given: {self.n_frames=}, {self.segments=}, "
+                f"{self.per_segment=}"
+            )
+
+    @property
+    def image(self) -> ImageSpec:
+        """How each frame is cut, coloured and scaled."""
+        return ImageSpec(
+            size_px=self.size_px,
+            crop=self.crop,
+            colour=self.colour,
+            source_px=self.source_px,
+            mean=self.mean,
+            std=self.std,
+        )
+
+    @property
+    def crop_px(self) -> int:
+        """Side at which the face is cut out of each frame."""
+        return self.source_px or self.size_px
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one input, without the batch."""
+        return self.n_frames, 3, self.size_px, self.size_px
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LandmarkSpec:
+    """Facial landmarks in the frames of a clip: ``float32 [n_frames, n_points, 2]``, x before y.
+
+    They are counted in pixels of the square that the network sees: 0 and ``size_px`` are its edges.
+
+    Attributes:
+        n_frames: frames of the clip.
+        n_points: landmarks of a face; 68, in the iBUG order.
+        size_px: side of the square that the network sees.
+        crop: how the face is cut out, by which a face that was never found is given a mean shape.
+        source_px: side of the square in whose pixels landmarks are given; ``None`` is ``size_px``.
+    """
+
+    n_frames: int = 16
+    n_points: int = 68
+    size_px: int = 112
+    crop: CropSpec = field(default_factory=CropSpec)
+    source_px: int | None = None
+
+    def __post_init__(self) -> None:
+        if min(self.n_frames, self.size_px, self.source_px or 1) < 1:
+            raise ConfigError(
+                f"Frames and sides are at least 1; given: {self.n_frames=}, {self.size_px=}, {self.source_px=}"
+            )
+        if self.n_points != 68:
+            raise ConfigError(f"Faces have 68 landmarks, in the iBUG order; given: {self.n_points=}")
+
+    @property
+    def crop_px(self) -> int:
+        """Side of the square in whose pixels landmarks are given."""
+        return self.source_px or self.size_px
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one input, without the batch."""
+        return self.n_frames, self.n_points, 2
+
+
+InputSpec = ImageSpec | ClipSpec | LandmarkSpec
+_SPECS: Mapping[str, type[InputSpec]] = {"image": ImageSpec, "clip": ClipSpec, "landmarks": LandmarkSpec}
 
 
 def specs_to_json(specs: Mapping[str, InputSpec]) -> dict[str, Any]:
@@ -75,19 +182,20 @@ def specs_from_json(data: Mapping[str, Any]) -> dict[str, InputSpec]:
     Raises:
         ConfigError: if a kind or a field is unknown, as in a bundle written by a newer version.
     """
-    specs = {}
-    for name, raw in data.items():
-        fields = dict(raw)
-        kind = fields.pop("kind", None)
-        if kind not in _SPECS:
-            raise ConfigError(f"Input {name!r} has kind {kind!r}; this version knows: {', '.join(_SPECS)}")
-        try:
-            for key in ("mean", "std"):
-                fields[key] = tuple(fields[key])
-            specs[name] = _SPECS[kind](**{**fields, "crop": CropSpec(**fields["crop"])})
-        except (KeyError, TypeError) as error:
-            raise ConfigError(f"Input {name!r} cannot be read ({error}); was it written by another version?") from error
-    return specs
+    return {name: _spec_from_json(name, raw) for name, raw in data.items()}
+
+
+def _spec_from_json(name: str, raw: Mapping[str, Any]) -> InputSpec:
+    given = dict(raw)
+    kind = given.pop("kind", None)
+    if kind not in _SPECS:
+        raise ConfigError(f"Input {name!r} has kind {kind!r}; this version knows: {', '.join(_SPECS)}")
+    try:
+        for key in {"mean", "std"} & given.keys():
+            given[key] = tuple(given[key])
+        return _SPECS[kind](**{**given, "crop": CropSpec(**given["crop"])})
+    except (KeyError, TypeError) as error:
+        raise ConfigError(f"Input {name!r} cannot be read ({error}); was it written by another version?") from error
 
 
 def specs_hash(specs: Mapping[str, InputSpec]) -> str:

@@ -1,0 +1,88 @@
+import json
+from dataclasses import replace
+
+import pytest
+
+from mien.schema.errors import ConfigError
+from mien.schema.inputs import ClipSpec, CropSpec, ImageSpec, LandmarkSpec, specs_from_json, specs_hash, specs_to_json
+
+SPECS = {
+    "image": ImageSpec(size_px=64, colour="grey", source_px=48, mean=(0.5, 0.4, 0.3)),
+    "clip": ClipSpec(n_frames=6, segments=3, stride=4, size_px=48, crop=CropSpec(eye_distance_ratio=0.4)),
+    "landmarks": LandmarkSpec(n_frames=6, size_px=48, source_px=40),
+}
+
+
+def test_the_round_trip_through_json() -> None:
+    text = json.dumps(specs_to_json(SPECS))
+    assert specs_from_json(json.loads(text)) == SPECS
+    assert [raw["kind"] for raw in json.loads(text).values()] == ["image", "clip", "landmarks"]
+
+
+def test_shapes_are_those_of_one_input() -> None:
+    assert [spec.shape for spec in SPECS.values()] == [(3, 64, 64), (6, 3, 48, 48), (6, 68, 2)]
+    assert [spec.crop_px for spec in SPECS.values()] == [48, 48, 40]
+
+
+def test_a_frame_of_a_clip_is_cut_as_an_image() -> None:
+    spec = ClipSpec(colour="grey", source_px=48, mean=(0, 0, 0), std=(1, 1, 1), crop=CropSpec(name="face_v2"))
+    expected = ImageSpec(colour="grey", source_px=48, mean=(0, 0, 0), std=(1, 1, 1), crop=CropSpec(name="face_v2"))
+    assert spec.image == expected
+
+
+def test_bundles_written_before_there_were_clips_stay_readable() -> None:
+    written = {
+        "image": {
+            "kind": "image",
+            "size_px": 64,
+            "crop": {
+                "name": "face_v1", "eye_distance_ratio": 0.34, "eye_centre_x_ratio": 0.5, "eye_centre_y_ratio": 0.4,
+            },
+            "colour": "grey",
+            "source_px": 48,
+            "mean": [0.485, 0.456, 0.406],
+            "std": [0.229, 0.224, 0.225],
+        }
+    }  # fmt: skip
+    read = specs_from_json(written)
+    assert read == {"image": ImageSpec(size_px=64, colour="grey", source_px=48)}
+    assert specs_hash(read) == "b12c32e9be41"
+
+
+def test_any_field_changes_the_hash() -> None:
+    changed = (
+        {"stride": 5},
+        {"size_px": 50},
+        {"segments": 2, "per_segment": 3},
+        {"crop": CropSpec()},
+        {"mean": (0.0, 0.0, 0.0)},
+    )
+    hashes = {specs_hash({"clip": replace(SPECS["clip"], **fields)}) for fields in ({}, *changed)}
+    assert len(hashes) == 1 + len(changed)
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        ({"kind": "hologram"}, "knows: image, clip, landmarks"),
+        ({"kind": "clip", "crop": {}, "smell": 1}, "another version"),
+        ({"kind": "landmarks"}, "another version"),
+    ],
+)
+def test_what_is_unknown_is_named(raw: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        specs_from_json({"x": raw})
+
+
+def test_mistakes_are_named() -> None:
+    with pytest.raises(ConfigError, match=r"segments \* per_segment"):
+        ClipSpec(n_frames=15)
+    for fields in ({"stride": 0}, {"size_px": 0}, {"segments": 0, "n_frames": 0}):
+        with pytest.raises(ConfigError, match="at least 1"):
+            ClipSpec(**fields)
+    with pytest.raises(ConfigError, match="at least 1"):
+        LandmarkSpec(n_frames=0)
+    with pytest.raises(ConfigError, match="68 landmarks"):
+        LandmarkSpec(n_points=5)
+    with pytest.raises(ConfigError, match="at least 1 pixel"):
+        ImageSpec(source_px=0)
