@@ -101,8 +101,7 @@ def render_clip(index: int, seed: int, frames: Sequence[int] | None = None) -> t
     """
     numbers = np.arange(FRAMES) if frames is None else np.asarray(frames, np.int64).reshape(-1)
     assert ((numbers >= 0) & (numbers < FRAMES)).all(), f"a drawn clip has frames 0 to {FRAMES - 1}; asked: {numbers}"
-    bumps = course(index, seed)
-    closed = random_blinks(_rng(seed, _ACTING, index, 2))
+    bumps, closed = course(index, seed), _blinks(index, seed)
     units = _units(index, seed, bumps, numbers)
     faces = _faces(index, seed, units, closed, numbers)
     looks = _looks(index, seed, numbers)
@@ -110,15 +109,21 @@ def render_clip(index: int, seed: int, frames: Sequence[int] | None = None) -> t
     for i, (face, look, number) in enumerate(zip(faces, looks, numbers, strict=True)):
         named = dict(zip(UNITS, units[i].tolist(), strict=True))
         images[i] = paint(face, named, look, _rng(seed, _PLACE, index), camera=_rng(seed, _CAMERA, index, int(number)))
-    points = [face.points for face in faces]
     return images, ClipTruth(
         label=_label(index),
         frames=numbers,
-        landmarks=np.round(np.reshape(points, (len(numbers), 68, 2)), 3).astype(np.float32),
+        landmarks=_landmarks(faces),
         intensity=_intensities(bumps, numbers),
         eyes_closed=closed[numbers].astype(np.float32),
         episodes=_episodes(bumps),
     )
+
+
+def render_clip_landmarks(index: int, seed: int) -> NDArray[np.float32]:
+    """The landmarks of all frames, ``float32 [48, 68, 2]``, without drawing one: those of :func:`render_clip`."""
+    numbers = np.arange(FRAMES)
+    units = _units(index, seed, course(index, seed), numbers)
+    return _landmarks(_faces(index, seed, units, _blinks(index, seed), numbers))
 
 
 def course(index: int, seed: int) -> tuple[Bump, ...]:
@@ -180,6 +185,15 @@ def _label(index: int) -> str:
     return BASIC_7.names[index % len(BASIC_7)]
 
 
+def _blinks(index: int, seed: int) -> NDArray[np.float64]:
+    return random_blinks(_rng(seed, _ACTING, index, 2))
+
+
+def _landmarks(faces: Sequence[Projected]) -> NDArray[np.float32]:
+    points = np.array([face.points for face in faces], np.float64)
+    return np.round(points.reshape(len(faces), 68, 2), 3).astype(np.float32)
+
+
 def _intensities(bumps: Sequence[Bump], numbers: NDArray[np.int64]) -> NDArray[np.float32]:
     intensity = np.zeros((len(numbers), len(BASIC_7)), np.float32)
     for bump in bumps:
@@ -207,9 +221,11 @@ def _faces(
     scale, sway = rng.uniform(30, 37), random_sway(rng)
     moved = pose + np.stack([sway[name] for name in ("yaw", "pitch", "roll")], axis=1)
     angles = np.radians(np.clip(moved, (-28, -20, -20), (28, 20, 20)))
-    faces = []
+    shape = _rng(seed, _SHAPE, index // len(BASIC_7))
+    start, faces = shape.bit_generator.state, []
     for number, active in zip(numbers, units, strict=True):
-        points, skull = random_face(active, _rng(seed, _SHAPE, index // len(BASIC_7)))
+        shape.bit_generator.state = start
+        points, skull = random_face(active, shape)
         close_eyes(points, float(closed[number]))
         yaw, pitch, roll = angles[number].tolist()
         face = project(

@@ -63,6 +63,7 @@ class RenderedClip:
     Attributes:
         renderer: ``"module:name"`` of a function ``(index, seed, frames=None)``. It gives the frames of these numbers,
             or all, as ``uint8 [N, H, W, 3]`` RGB, and their truth, which has ``landmarks``, ``float32 [N, 68, 2]``.
+            Beside it stands ``name_landmarks`` of ``(index, seed)``, the landmarks of all frames without a pixel.
         index: number of the clip.
         seed: seed of the set.
         n_frames: how many frames there are.
