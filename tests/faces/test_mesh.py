@@ -79,3 +79,13 @@ def test_there_is_no_presence_beside_the_face(mesh, photo, detection) -> None:
 
 def test_no_detection_no_mesh(mesh, photo) -> None:
     assert mesh(photo, []) == []
+
+
+def test_it_follows_a_face_that_moved_and_says_when_it_is_gone(mesh, photo, detection) -> None:
+    ((found, _),) = mesh(photo, [detection])
+    moved = np.roll(photo, (8, -12), axis=(0, 1))
+    (again, presence), (_, beside) = mesh.follow(moved, [found, found / 4 + [0, 480]])
+    assert presence > 0.9
+    assert beside < 0.5
+    assert np.abs(again - found - [-12, 8]).mean() < 1.5
+    assert mesh.follow(photo, []) == []

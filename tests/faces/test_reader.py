@@ -7,6 +7,7 @@ import pytest
 
 from mien.faces import FaceReader
 from mien.faces.detect import Detection
+from mien.faces.mesh import POINTS_68
 from mien.faces.reader import to_face
 from mien.media.crop import crop_matrix, cut
 from mien.media.image import read_image
@@ -74,6 +75,13 @@ def test_eyes_that_nearly_meet_are_spread(right_eye: tuple[float, float], expect
     face = to_face(Detection(box=(0, 0, 10, 12), score=0.9, keypoints=points), np.zeros((468, 2), np.float32), 0.1)
     assert face.alignment == "detector"
     assert face.eyes == pytest.approx(np.array(expected))
+
+
+def test_each_face_comes_with_its_mesh() -> None:
+    reader = FaceReader(lambda image: [detection(30, 0.9), detection(0, 0.8)], Mesh([(30, 1.0), (0, 0.2)]))
+    (left, _), (right, mesh) = reader.find_meshes(np.zeros((20, 200, 3), np.uint8))
+    assert (left.alignment, right.alignment) == ("detector", "mesh")
+    assert right.landmarks == pytest.approx(mesh[list(POINTS_68)])
 
 
 def test_from_left_to_right() -> None:

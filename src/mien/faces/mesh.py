@@ -77,6 +77,10 @@ class FaceMesh:
                 refined[i] = again
         return refined
 
+    def follow(self, image: Rgb, meshes: Sequence[NDArray[np.float32]]) -> list[Sighting]:
+        """One look around each of these meshes, as it is seen: presence says whether a face is still there."""
+        return self._run([image] * len(meshes), [_around_mesh(mesh, self._graph.side_px) for mesh in meshes])
+
     def _run(self, images: Sequence[Rgb], matrices: Sequence[Matrix]) -> list[Sighting]:
         side = self._graph.side_px
         if not matrices:

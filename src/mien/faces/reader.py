@@ -49,6 +49,10 @@ class FaceReader:
         Returns:
             Faces aligned by the mesh, or by the detector where the mesh fails on a face that is beyond doubt.
         """
+        return [face for face, _ in self.find_meshes(image)]
+
+    def find_meshes(self, image: NDArray[np.uint8]) -> list[tuple[Face, NDArray[np.float32]]]:
+        """The same faces, each with its mesh ``[468, 2]``, which is to be trusted where it aligned the face."""
         seen: dict[int, tuple[Detection, Sighting]] = {}
 
         def confirm(detections: Sequence[Detection]) -> list[bool]:
@@ -62,8 +66,8 @@ class FaceReader:
             given = list(self._find(image))
             detections = [one for one, is_there in zip(given, confirm(given), strict=True) if is_there]
         sightings = self._mesh.refine([image] * len(detections), [seen[id(one)][1] for one in detections])
-        faces = [to_face(one, *sighting) for one, sighting in zip(detections, sightings, strict=True)]
-        return sorted(_distinct(faces), key=lambda face: (face.box[0], face.box[1]))
+        found = [(to_face(one, *sighting), sighting[0]) for one, sighting in zip(detections, sightings, strict=True)]
+        return sorted(_distinct(found), key=lambda pair: pair[0].box[:2])
 
 
 def is_face(detection: Detection, presence: float) -> bool:
@@ -92,12 +96,12 @@ def _spread(detection: Detection) -> NDArray[np.float64]:
     return np.stack([middle - direction * least / 2, middle + direction * least / 2])
 
 
-def _distinct(faces: Sequence[Face]) -> list[Face]:
+def _distinct(found: Sequence[tuple[Face, NDArray[np.float32]]]) -> list[tuple[Face, NDArray[np.float32]]]:
     """Without those whose eyes lie on the eyes of a better face: a box beside a face can lead the mesh to it."""
-    kept: list[Face] = []
-    for face in sorted(faces, key=lambda face: -face.score):
-        if not any(_eye_shift(face, other) < _SAME_EYES for other in kept):
-            kept.append(face)
+    kept: list[tuple[Face, NDArray[np.float32]]] = []
+    for face, mesh in sorted(found, key=lambda pair: -pair[0].score):
+        if not any(_eye_shift(face, other) < _SAME_EYES for other, _ in kept):
+            kept.append((face, mesh))
     return kept
 
 
