@@ -21,6 +21,8 @@ def test_every_entry_is_complete(name):
         assert reader.labels is not None
         assert len(counts) == len(LABEL_SETS[reader.labels])
         assert (sum(counts),) == reader.expected[split]
+    if reader.expected_folds:
+        assert (sum(reader.expected_folds),) == reader.expected["train"]
 
 
 @pytest.mark.parametrize("name", [n for n, reader in READERS.items() if reader.needs_root])
