@@ -29,7 +29,7 @@ def pictures(root, *, repeated: bool) -> None:
 def test_pixels_of_the_validation_part_are_not_trained_on(tmp_path, repeated, kept):
     pictures(tmp_path, repeated=repeated)
     run = replace(TINY, data=DataConfig(reader="folder"))
-    material = gather(run, tmp_path, run.model.inputs()["image"], progress=False)
+    material = gather(run, tmp_path, progress=False)
     assert len(material.train.items) == kept
     assert len(material.select.items) == 4
     assert material.dropped == ({"train: same pixels in another split": 2} if repeated else {})
@@ -40,7 +40,7 @@ def test_pixels_of_the_validation_part_are_not_trained_on(tmp_path, repeated, ke
 def test_whole_pictures_need_no_finder(tmp_path):
     pictures(tmp_path, repeated=False)
     run = replace(TINY, data=DataConfig(reader="folder"), crop="whole")
-    material = gather(run, tmp_path, run.model.inputs()["image"], progress=False)
+    material = gather(run, tmp_path, progress=False)
     assert material.alignment == {"train": {"none": 6}, "select": {"none": 4}}
     assert material.train.faces == (None,) * 6
 
@@ -48,14 +48,14 @@ def test_whole_pictures_need_no_finder(tmp_path):
 def test_faces_without_sure_landmarks_are_left_out_of_landmark_training(tmp_path):
     run = find("landmarks_synthetic_tiny")
     run = replace(run, data=replace(run.data, limit=8))
-    assert len(gather(run, None, run.model.inputs()["image"], progress=False).train.items) == 8
+    assert len(gather(run, None, progress=False).train.items) == 8
     with pytest.raises(DatasetError, match="no sample to train"):
-        gather(replace(run, crop="whole"), None, run.model.inputs()["image"], progress=False)
+        gather(replace(run, crop="whole"), None, progress=False)
 
 
 def test_targets_of_landmarks_are_shares_of_the_crop():
     run = find("landmarks_synthetic_tiny")
-    material = gather(replace(run, data=replace(run.data, limit=8)), None, run.model.inputs()["image"], progress=False)
+    material = gather(replace(run, data=replace(run.data, limit=8)), None, progress=False)
     points = material.select.__getitems__(range(8))["landmarks"].numpy().reshape(-1, 68, 2)
     eyes = np.stack([points[:, 36:42].mean(1), points[:, 42:48].mean(1)], axis=1)
     assert np.allclose(eyes.mean(1), (0.50, 0.40), atol=1e-5)

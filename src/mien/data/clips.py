@@ -125,8 +125,8 @@ class Clips(Dataset[Batch]):
         known = self.faces[index]
         if (face := known.face(number)) is not None:
             return face
-        present = ~np.isnan(known.eyes).any(axis=(1, 2))
-        return known.face(int(nearest_present(present.tolist())[number])) if present.any() else None
+        present = [known.face(i) is not None for i in range(len(known))]
+        return known.face(int(nearest_present(present)[number])) if any(present) else None
 
     def _cut(
         self, image: NDArray[np.uint8], face: Face | None, change: NDArray[np.float64] | None, flipped: bool

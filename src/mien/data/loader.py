@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice, zip_longest
-from typing import Any
+from typing import Any, Protocol, cast
 
 import cv2
 import numpy as np
@@ -182,13 +182,21 @@ class Faces(Dataset[Batch]):
         return crop if crop.ndim == 3 else np.asarray(cv2.merge((crop, crop, crop)), np.uint8), points
 
 
-def batches(faces: Faces, batch_size: int, *, workers: int = 0, drop_last: bool = False) -> Iterator[Batch]:
+class Loadable(Protocol):
+    """Samples that come in batches by their position in the epoch."""
+
+    def __len__(self) -> int: ...
+
+    def __getitems__(self, positions: Sequence[int], /) -> Batch: ...
+
+
+def batches(faces: Loadable, batch_size: int, *, workers: int = 0, drop_last: bool = False) -> Iterator[Batch]:
     """The epoch of ``faces`` in batches, prepared ahead by a thread (0 workers) or by that many processes."""
     stop = len(faces) // batch_size * batch_size if drop_last else len(faces)
     positions = [list(range(start, min(start + batch_size, stop))) for start in range(0, stop, batch_size)]
     if workers:
         loader: DataLoader[Any] = DataLoader(
-            faces,
+            cast(Dataset[Batch], faces),
             batch_sampler=positions,
             num_workers=workers,
             collate_fn=_unchanged,
@@ -200,7 +208,7 @@ def batches(faces: Faces, batch_size: int, *, workers: int = 0, drop_last: bool 
         yield from _prefetched(faces, positions)
 
 
-def _prefetched(faces: Faces, positions: Sequence[Sequence[int]], ahead: int = 4) -> Iterator[Batch]:
+def _prefetched(faces: Loadable, positions: Sequence[Sequence[int]], ahead: int = 4) -> Iterator[Batch]:
     with ThreadPoolExecutor(1) as thread:
         waiting = iter(positions)
         queue: list[Future[Batch]] = [thread.submit(faces.__getitems__, p) for p in islice(waiting, ahead)]

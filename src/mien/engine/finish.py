@@ -39,7 +39,7 @@ def export(
     labels: LabelSet,
     task: Any,
     record: Mapping[str, Any],
-    images: NDArray[np.float32],
+    samples: Mapping[str, NDArray[np.float32]],
     out: Path,
 ) -> Path:
     """Write ``out/bundle`` from the network of the best epoch.
@@ -50,11 +50,11 @@ def export(
         labels: the classes.
         task: with its temperature.
         record: what ``run.json`` says, and how the run went.
-        images: some inputs ``[N, 3, S, S]`` on which the exported graph is compared with the network.
+        samples: some inputs by name, on which the exported graph is compared with the network.
         out: folder of the run.
     """
     reader = READERS[run.data.reader]
-    data = record["data"]
+    data, what = record["data"], "clips" if "clip" in run.model.inputs() else "faces"
     bundle = resolve(EXPORT)(
         network,
         name=run.name,
@@ -69,7 +69,7 @@ def export(
             "seed": run.seed,
             "commit": record["commit"] or "unknown",
             "data_fingerprint": data["fingerprint"],
-            "data": f"{reader.title}: {data['train']} faces trained on, {data['select']} selected by",
+            "data": f"{reader.title}: {data['train']} {what} trained on, {data['select']} selected by",
             "crop": run.crop,
             **({"started_from": _name_and_hash(run.init)} if run.init else {}),
             "epochs": record["epochs"],
@@ -77,7 +77,7 @@ def export(
             "minutes": record["minutes"],
             "images_per_s": record["images_per_s"],
         },
-        images=images,
+        samples=samples,
         licences={"code": CODE_LICENCE, "weights": WEIGHTS_LICENCE, "training_data": reader.licence},
     )
     return Path(bundle.path)

@@ -17,12 +17,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mien.data.loader import Batch, Epoch, Faces, batches
+from mien.data.loader import Batch, Epoch, batches
 from mien.data.sampling import class_counts, epoch_indices
 from mien.engine import checkpoint
 from mien.engine.finish import calibrated, export
 from mien.engine.journal import Journal, read_journal, write_json
-from mien.engine.material import Material, gather, labels_of
+from mien.engine.material import Loaded, Material, gather, labels_of
 from mien.engine.memory import keep_freed_memory
 from mien.engine.optim import ascend, descend, moving_average, set_rate
 from mien.engine.pace import Pace
@@ -99,12 +99,12 @@ def set_up(run: Run, root: Path | None, out: Path, *, resume: bool, device: str,
     keep_freed_memory()
     fabric = Fabric(**_placed(device), precision=run.train.precision)
     fabric.launch()
-    material = gather(run, root, run.model.inputs()["image"], progress=progress)
+    material = gather(run, root, progress=progress)
     torch.manual_seed(run.seed)
     network = build_model(run, material.splits.labels)
     if not (run.prior or run.init or run.weights):
         first = range(min(SETTLE_FACES, len(material.train)))
-        settle(network, material.train.__getitems__(first)["image"])
+        settle(network, inputs_of(run, material.train.__getitems__(first)))
     if run.train.channels_last:
         network = network.to(memory_format=torch.channels_last)
     network = fabric.to_device(network)
@@ -201,13 +201,13 @@ def keep_best(state: State, scores: Mapping[str, float], size_px: int, out: Path
 
 def finish(state: State, out: Path) -> Path:
     """Export the best epoch; the last one if the run ended before its final size."""
-    labels, network = state.material.splits.labels, state.judged
+    run, labels, network = state.run, state.material.splits.labels, state.judged
     size_px = state.material.select.spec.size_px
     if (out / BEST).exists():
         checkpoint.load_module(network, checkpoint.load(out / BEST)[0])
     outputs, targets = _outputs(state, state.material.select.resized(size_px), exact=True)
-    if state.run.task == "classify":
-        state.task = calibrated(state.run, labels, outputs, targets["label"])
+    if run.task == "classify":
+        state.task = calibrated(run, labels, outputs, targets["label"])
     rows = read_journal(out / "journal.csv")
     count, seconds = (sum(float(row[name]) for row in rows) for name in ("images", "seconds"))
     record = {
@@ -220,21 +220,27 @@ def finish(state: State, out: Path) -> Path:
     }
     write_json(out / "run.json", record)
     faces = state.material.select
-    images = faces.__getitems__(range(min(COMPARED_FACES, len(faces))))["image"].numpy()
-    return export(state.run, network.to("cpu").eval(), labels, state.task, record, images, out)
+    compared = inputs_of(run, faces.__getitems__(range(min(COMPARED_FACES, len(faces)))))
+    samples = {name: tensor.numpy() for name, tensor in compared.items()}
+    return export(run, network.to("cpu").eval(), labels, state.task, record, samples, out)
+
+
+def inputs_of(run: Run, batch: Batch) -> Batch:
+    """What of a batch the network is fed, by the names of its arguments."""
+    return {name: batch[name] for name in run.model.inputs()}
 
 
 def _step(state: State, batch: Batch, *, last: bool) -> dict[str, Tensor]:
     """One batch forward and backward, and a step of the optimizer after the ``last`` of an accumulation."""
     config = state.run.train
     with state.fabric.no_backward_sync(state.model, enabled=not last):
-        parts = state.loss(state.model(batch["image"]), batch)
+        parts = state.loss(state.model(**inputs_of(state.run, batch)), batch)
         state.fabric.backward(parts["loss"] / config.accumulate)
     if last:
         if config.sam_rho:
             before = ascend(state.network.parameters(), config.sam_rho)
             state.optimizer.zero_grad()
-            state.fabric.backward(state.loss(state.model(batch["image"]), batch)["loss"])
+            state.fabric.backward(state.loss(state.model(**inputs_of(state.run, batch)), batch)["loss"])
             descend(before)
         if config.clip_norm:
             state.fabric.clip_gradients(state.model, state.optimizer, max_norm=config.clip_norm)
@@ -246,7 +252,7 @@ def _step(state: State, batch: Batch, *, last: bool) -> dict[str, Tensor]:
 
 
 def _outputs(
-    state: State, faces: Faces, *, exact: bool = False
+    state: State, faces: Loaded, *, exact: bool = False
 ) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
     """Outputs of the judged network and the targets, over all of ``faces``, in order; ``exact`` computes in float32."""
     columns: dict[str, list[NDArray[Any]]] = defaultdict(list)
@@ -254,20 +260,20 @@ def _outputs(
     state.judged.eval()
     with torch.inference_mode(), nullcontext() if exact else state.fabric.autocast():
         for batch in _on_device(state, faces, 2 * state.run.train.batch_size):
-            answer = getattr(state.judged(batch["image"]), wanted)
+            answer = getattr(state.judged(**inputs_of(state.run, batch)), wanted)
             columns["answer"].append(answer.float().cpu().numpy())
             for name in ("label", "distribution", "landmarks"):
-                if name in batch:
+                if name in batch and name not in state.run.model.inputs():
                     columns[name].append(batch[name].cpu().numpy())
     joined = {name: np.concatenate(values) for name, values in columns.items()}
     return {wanted: joined.pop("answer")}, joined
 
 
-def _on_device(state: State, faces: Faces, batch_size: int, *, drop_last: bool = False) -> Iterator[Batch]:
+def _on_device(state: State, faces: Loaded, batch_size: int, *, drop_last: bool = False) -> Iterator[Batch]:
     order = torch.channels_last if state.run.train.channels_last else torch.contiguous_format
     for batch in batches(faces, batch_size, workers=state.run.train.workers, drop_last=drop_last):
         moved: Batch = state.fabric.to_device(batch)
-        moved["image"] = moved["image"].contiguous(memory_format=order)
+        moved.update({n: t.contiguous(memory_format=order) for n, t in moved.items() if t.ndim == 4})
         yield moved
 
 

@@ -1,50 +1,63 @@
 """What a run works on: its splits, where the faces are, and the loaders' datasets of them."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.data.clips import Clips
 from mien.data.loader import Faces
-from mien.data.prepare import prepare
+from mien.data.prepare import Prepared, prepare
+from mien.data.prepare_clips import prepare_clips
 from mien.data.readers import read_dataset
 from mien.data.splits import Labelled, Splits, data_fingerprint, make_splits
 from mien.engine.run import Run
 from mien.schema.errors import DatasetError
 from mien.schema.inputs import ImageSpec
 from mien.schema.prediction import Face
-from mien.schema.sample import Rendered, Sample
+from mien.schema.sample import Clip, FrameFolder, Rendered, RenderedClip, Sample
+
+Loaded = Faces | Clips
+
+
+class _Part(NamedTuple):
+    """One part ready to be loaded, how its faces were aligned, and why samples were left out."""
+
+    loaded: Loaded
+    alignment: dict[str, int]
+    dropped: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
-    """The faces of one run.
+    """The faces or clips of one run.
 
     Attributes:
         splits: classes and parts; the parts here are what is really used.
         train: to be learnt from, augmented.
         select: chooses the epoch, as it is.
         fingerprint: twelve hex digits of the dataset.
-        alignment: how many faces of ``train`` and ``select`` were aligned by what.
+        alignment: how many faces (of clips: frames) of ``train`` and ``select`` were aligned by what.
         dropped: samples left out, by reason.
     """
 
     splits: Splits
-    train: Faces
-    select: Faces
+    train: Loaded
+    select: Loaded
     fingerprint: str
     alignment: dict[str, dict[str, int]]
     dropped: dict[str, int]
 
 
-def gather(run: Run, root: Path | None, spec: ImageSpec, *, progress: bool = True) -> Material:
+def gather(run: Run, root: Path | None, *, progress: bool = True) -> Material:
     """Read, label and locate the faces of a run.
 
     Raises:
-        DatasetError: if nothing is left to train on or to select by.
+        DatasetError: if nothing is left to train on or to select by, or a model of clips is given pictures.
     """
     samples = read_dataset(run.data.reader, root)
     fingerprint = data_fingerprint(samples)
@@ -53,39 +66,76 @@ def gather(run: Run, root: Path | None, spec: ImageSpec, *, progress: bool = Tru
         prepared = prepare(samples, name=run.data.reader, progress=progress)
         samples = [replace(s, pixel_hash=s.pixel_hash or prepared.pixel_hashes[s.key]) for s in samples]
     splits = make_splits(samples, run.data)
-    if run.crop == "face" and prepared is None:
-        used = [item.sample for item in (*splits.train, *splits.select)]
-        prepared = prepare(used, name=run.data.reader, progress=progress)
+    items = {"train": splits.train, "select": splits.select}
+    parts = _clips(run, items, progress) if "clip" in run.model.inputs() else _faces(run, items, prepared, progress)
     dropped = Counter(splits.dropped)
-    parts: dict[str, Faces] = {}
-    alignment: dict[str, dict[str, int]] = {}
-    for part, items in (("train", splits.train), ("select", splits.select)):
-        faces = [prepared.face(item.sample.key) if prepared else None for item in items]
-        kept = [i for i, face in enumerate(faces) if run.task != "landmarks" or _has_points(face, run.min_presence)]
-        dropped[f"{part}: no landmarks of presence {run.min_presence}"] += len(items) - len(kept)
-        if not kept:
-            raise DatasetError(f"The run {run.name!r} has no sample to {part}; left out: {dict(dropped)}")
-        chosen = [faces[i] for i in kept]
-        alignment[part] = dict(Counter(str(face.alignment) if face else "none" for face in chosen))
-        parts[part] = Faces(
-            [items[i] for i in kept],
-            chosen,
-            spec,
-            augment=run.augment if part == "train" else None,
-            landmarks=run.task == "landmarks",
-            cache_mb=run.train.cache_mb,
-        )
-    if run.train.workers:
-        for loaded in parts.values():
-            loaded.pictures.warm()
+    for name, part in parts.items():
+        dropped.update(part.dropped)
+        if not part.loaded.items:
+            raise DatasetError(f"The run {run.name!r} has no sample to {name}; left out: {dict(dropped)}")
     return Material(
         splits=splits,
-        train=parts["train"],
-        select=parts["select"],
+        train=parts["train"].loaded,
+        select=parts["select"].loaded,
         fingerprint=fingerprint,
-        alignment=alignment,
+        alignment={name: part.alignment for name, part in parts.items()},
         dropped={reason: count for reason, count in dropped.items() if count},
     )
+
+
+def _faces(
+    run: Run, items: Mapping[str, Sequence[Labelled]], prepared: Prepared | None, progress: bool
+) -> dict[str, _Part]:
+    if run.crop == "face" and prepared is None:
+        used = [item.sample for part in items.values() for item in part]
+        prepared = prepare(used, name=run.data.reader, progress=progress)
+    spec = run.model.inputs()["image"]
+    return {name: _faces_of(run, name, part, prepared, spec) for name, part in items.items()}
+
+
+def _faces_of(run: Run, name: str, items: Sequence[Labelled], prepared: Prepared | None, spec: ImageSpec) -> _Part:
+    faces = [prepared.face(item.sample.key) if prepared else None for item in items]
+    kept = [i for i, face in enumerate(faces) if run.task != "landmarks" or _has_points(face, run.min_presence)]
+    chosen = [faces[i] for i in kept]
+    loaded = Faces(
+        [items[i] for i in kept],
+        chosen,
+        spec,
+        augment=run.augment if name == "train" else None,
+        landmarks=run.task == "landmarks",
+        cache_mb=run.train.cache_mb,
+    )
+    if run.train.workers:
+        loaded.pictures.warm()
+    return _Part(
+        loaded,
+        dict(Counter(str(face.alignment) if face else "none" for face in chosen)),
+        {f"{name}: no landmarks of presence {run.min_presence}": len(items) - len(kept)},
+    )
+
+
+def _clips(run: Run, items: Mapping[str, Sequence[Labelled]], progress: bool) -> dict[str, _Part]:
+    used = [item.sample for part in items.values() for item in part]
+    if pictures := [s.key for s in used if not isinstance(s.source, FrameFolder | Clip | RenderedClip)]:
+        raise DatasetError(
+            f"{run.architecture} reads clips, but {run.data.reader!r} has pictures, e.g. {pictures[0]}; choose a "
+            "dataset of clips, or a model of single faces."
+        )
+    prepared = prepare_clips(used, name=run.data.reader, progress=progress)
+    parts = {}
+    for name, part in items.items():
+        kept = [item for item in part if len(prepared[item.sample.key])]
+        faces = [prepared[item.sample.key] for item in kept]
+        loaded = Clips(
+            kept,
+            faces,
+            run.model.inputs(),
+            augment=run.augment if name == "train" else None,
+            whole=run.crop == "whole",
+        )
+        alignment: Counter[str] = sum((one.counts() for one in faces), Counter())
+        parts[name] = _Part(loaded, dict(alignment), {f"{name}: cannot be read": len(part) - len(kept)})
+    return parts
 
 
 def labels_of(items: Sequence[Labelled]) -> NDArray[np.int64]:
@@ -94,8 +144,9 @@ def labels_of(items: Sequence[Labelled]) -> NDArray[np.int64]:
 
 
 def _needs_hashes(run: Run, samples: Sequence[Sample]) -> bool:
-    """Whether repeated pixels have to be sought: the layout does not tell them, and the pictures are not drawn."""
-    unknown = any(s.pixel_hash is None and not isinstance(s.source, Rendered) for s in samples)
+    """Whether repeated pixels have to be sought: the layout does not tell, and they are neither drawn nor clips."""
+    told = Rendered | FrameFolder | Clip | RenderedClip
+    unknown = any(s.pixel_hash is None and not isinstance(s.source, told) for s in samples)
     return unknown and run.data.drop_duplicates and run.crop == "face" and run.data.limit is None
 
 

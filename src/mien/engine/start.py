@@ -1,6 +1,6 @@
 """The network a run starts from: new, from a bundle, or from public weights, with its prior and its frozen parts."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
@@ -67,8 +67,8 @@ def _load_prior(network: nn.Module, bundle: Bundle) -> None:
         load(weights_of(bundle))
 
 
-def settle(network: nn.Module, images: Tensor) -> None:
-    """Give frozen random parts the batch statistics of ``images [B, 3, S, S]``.
+def settle(network: nn.Module, inputs: Mapping[str, Tensor]) -> None:
+    """Give frozen random parts the batch statistics of some inputs, given by the names of ``forward``'s arguments.
 
     Without trained statistics the maps of a random prior shrink from layer to layer to a thousandth, and with them all
     that is multiplied by them.
@@ -85,7 +85,7 @@ def settle(network: nn.Module, images: Tensor) -> None:
         norm.train()
         norm.momentum = 1.0
     with torch.no_grad():
-        network(images)
+        network(**inputs)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     network.train(was_training)
