@@ -215,7 +215,7 @@ def test_cap_of_one_frame_against_a_simulation():
 @pytest.mark.parametrize("frame", [0, 23, 47])
 def test_no_frame_number_helps_an_oracle_that_has_learnt_the_generator(frame):
     """It counts labels by the intensities of all expressions, in tenths, on half of the clips; the rest it answers."""
-    n, seen = 4900, defaultdict(Counter)
+    n, seen = 4900, defaultdict[tuple[float, ...], Counter[int]](Counter)
     cells = [tuple(np.ceil(intensities(index, 8, np.array([frame]))[:, 0] * 10)) for index in range(n)]
     for index in range(n // 2):
         seen[cells[index]][index % 7] += 1

@@ -82,3 +82,39 @@ def test_the_real_faces(mien_data):
     assert report.leaks is not None
     assert report.leaks > 279 + 288
     assert report.duplicates is not None
+
+
+def test_clips(tmp_path):
+    for part, expression, clip in (("Train_AFEW", "Happy", "1"), ("Train_AFEW", "Sad", "2"), ("Val_AFEW", "Sad", "3")):
+        faces = "AlignedFaces_LBPTOP_Points" + ("_Val" if part == "Val_AFEW" else "")
+        (tmp_path / part / expression).mkdir(parents=True, exist_ok=True)
+        (tmp_path / part / expression / f"{clip}.avi").write_bytes(b"no video")
+        for i in range(2):
+            path = tmp_path / part / faces / "Faces" / clip / f"{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            assert cv2.imwrite(str(path), np.full((8, 8, 3), 90, np.uint8))
+    report = verify("afew", tmp_path, decode=True)
+    assert (report.missing, report.unreadable) == (0, 0)
+    assert report.splits["train"].classes["happiness"] == 1
+    damaged = tmp_path / "Train_AFEW" / "AlignedFaces_LBPTOP_Points" / "Faces" / "2"
+    (damaged / "1.png").write_bytes(b"no picture")
+    for path in (tmp_path / "Val_AFEW").glob("Aligned*/Faces/3/*"):
+        path.unlink()
+    report = verify("afew", tmp_path, decode=True)
+    assert (report.missing, report.unreadable) == (0, 2)
+    assert [line.partition(":")[0] for line in report.unreadable_examples] == ["train/2", "valid/3"]
+
+
+def test_clips_that_are_not_there(tmp_path):
+    (tmp_path / "label").mkdir()
+    for part, number in (("train", 1), ("test", 2)):
+        (tmp_path / "label" / f"single_{part}set_1.csv").write_text(f"video_name,label\n{number},1\n")
+    (tmp_path / "data" / "1").mkdir(parents=True)
+    (tmp_path / "data" / "1" / "1.jpg").write_bytes(b"x")
+    report = verify("dfew", tmp_path)
+    assert report.missing_examples == ("00002",)
+    assert "fold 1 holds back 1 samples, published: 2341" in report.problems
+
+
+def test_drawn_clips_need_no_root():
+    assert verify("synthetic_clips", decode=True).ok
