@@ -56,8 +56,23 @@ def test_motion_tells_and_one_who_waits_may_have_stayed() -> None:
     moving, waiting = misfits([track(0, velocity=1e6), track(0, is_visible=False, velocity=1e6)], found, 1.0)
     assert moving.min() > COST_LIMIT
     assert waiting[0] == pytest.approx(0.3)
+    dragged = track(0, is_visible=False)
+    dragged.face = face(90)
+    assert misfits([dragged], found[:1], 1.0)[0, 0] == pytest.approx(0.3)
     gone_on = misfits([track(0, velocity=1000.0)], found, 0.1)[0]
     assert gone_on[1] < gone_on[0]
+
+
+def test_of_two_on_one_face_the_one_that_is_seen_goes_first() -> None:
+    found = places({0: (face(100), MESH), 1: (face(100), MESH)}, [])
+    costs = misfits([track(100, is_visible=False), track(102)], found, 0.0)
+    assert costs[1, 0] < costs[0, 0]
+
+
+def test_each_is_measured_by_what_it_saw_itself() -> None:
+    found = places({0: (face(100), MESH), 1: (face(110), MESH)}, [])
+    assert len(found) == 1
+    assert misfits([track(100), track(110)], found, 0.0) == pytest.approx(np.zeros((2, 1)))
 
 
 def test_nothing_is_seen() -> None:

@@ -1,7 +1,5 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
-from pathlib import Path
 from queue import Queue
 from threading import Thread
 
@@ -351,41 +349,3 @@ def test_settings_out_of_range(setting: dict[str, float]) -> None:
     world = World([])
     with pytest.raises(ConfigError, match="at least 0"):
         Tracker(world, world, **setting)
-
-
-# Real clips
-
-CLIPS = {
-    "grid_bbaf2n.mpg": 75,
-    "grid_brbk7n.mpg": 75,
-    "grid_lbax4n.mpg": 75,
-    "grid_lrwp9a.mpg": 75,
-    "pyfeat_single_face.mp4": 72,
-    "pyfeat_face_noface.mov": 72,
-}
-"""Clips of one person, and how many of their frames show the face."""
-
-
-@pytest.fixture(scope="module")
-def tracker() -> Tracker:
-    return Tracker()
-
-
-@pytest.mark.parametrize("name", CLIPS)
-def test_one_number_a_person_and_none_where_the_face_left(mien_data: Path, tracker: Tracker, name: str) -> None:
-    import av
-
-    tracker.reset()
-    numbers, last = [], None
-    with av.open(str(mien_data / "video" / name)) as clip:
-        base = clip.streams.video[0].time_base or Fraction(1)
-        for frame in clip.decode(video=0):
-            faces = tracker.update(frame.to_ndarray(format="rgb24"), float(frame.pts * base))
-            numbers.append([face.face_id for face in faces])
-            for face in faces:
-                assert face.alignment == "mesh"
-                if last is not None:
-                    overlap, _ = overlaps(np.array(last), np.array([face.box]))
-                    assert overlap[0] > 0.8
-                last = face.box
-    assert numbers == [[0]] * CLIPS[name] + [[]] * (len(numbers) - CLIPS[name])

@@ -40,6 +40,7 @@ class Track:
         velocity: ``[2]``, pixels a second.
         seen_rounds: how many looks of the detector saw it.
         unseen_rounds: how many of them in a row did not see what the mesh saw.
+        detected_box: where the detector saw it last.
     """
 
     face: Face
@@ -50,10 +51,12 @@ class Track:
     velocity: Vector = field(default_factory=lambda: np.zeros(2))
     seen_rounds: int = 1
     unseen_rounds: int = 0
+    detected_box: Box = field(init=False)
     _steps: int = field(default=0, init=False)
     _frame: Vector | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
+        self.detected_box = self.face.box
         if self.mesh is not None:
             self._frame = _frame(self.face.box, self.mesh)
 
@@ -132,7 +135,7 @@ class Track:
             self.unseen_rounds += 1
             return
         self.unseen_rounds, self.seen_rounds = 0, self.seen_rounds + 1
-        self.face = replace(self.face, score=detected.score)
+        self.face, self.detected_box = replace(self.face, score=detected.score), detected.box
         if self.mesh is not None and self._frame is not None:
             self._frame = self._frame + _FRAME_WEIGHT * (_frame(detected.box, self.mesh) - self._frame)
 

@@ -21,8 +21,11 @@ COST_LIMIT = 1.3
 _SAME_PLACE = 0.5
 """Two sightings whose boxes overlap by more than this show one face."""
 
-_WAITING_COST = 0.3
-"""A face that waits may also be where it was seen last, at this cost more than where it is expected."""
+_WAITING_COST = 0.15
+"""A face that is not seen stands back behind one that is."""
+
+_RETURN_COST = 0.3
+"""It may also come back to where it was seen or detected last: what hides it can drag its mesh along."""
 
 
 @dataclass(slots=True)
@@ -66,11 +69,13 @@ def places(followed: Mapping[int, Found], detected: Iterable[Found]) -> list[Pla
 def misfits(tracks: Sequence[Track], found: Sequence[Place], time_s: float) -> NDArray[np.float64]:
     """How badly each place fits each track at a time, ``[tracks, places]``."""
     costs = np.zeros((len(tracks), len(found)))
-    boxes = np.array([place.face.box for place in found]).reshape(-1, 4)
     for number, track in enumerate(tracks):
+        own = [place.by_track.get(number, (place.face,))[0].box for place in found]
+        boxes = np.array(own).reshape(-1, 4)
         costs[number] = _misfit(track.expected_box(time_s), boxes)
         if not track.is_visible:
-            costs[number] = np.minimum(costs[number], _misfit(track.face.box, boxes) + _WAITING_COST)
+            returns = [_misfit(box, boxes) + _RETURN_COST for box in (track.face.box, track.detected_box)]
+            costs[number] = np.minimum(costs[number] + _WAITING_COST, np.min(returns, axis=0))
     return costs
 
 

@@ -196,8 +196,8 @@ class Tracker:
 
 def _is_in_picture(face: Face, image: Rgb) -> bool:
     """Whether the centre of a face lies in the picture."""
-    x, y = centre(face.box).tolist()
-    return 0 <= x <= image.shape[1] and 0 <= y <= image.shape[0]
+    x, y = centre(face.box)
+    return bool(0 <= x <= image.shape[1] and 0 <= y <= image.shape[0])
 
 
 def _numbered(face: Face, face_id: int) -> TrackedFace:
