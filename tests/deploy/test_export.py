@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mien.deploy import export as export_module
 from mien.deploy.export import compare, export_bundle, onnx_graph, round_to_half
+from mien.models import keypoint_graph
 from mien.models.landmarks import Config
 from mien.runtime.bundle import Bundle
 from mien.runtime.session import open_session
@@ -124,7 +125,8 @@ def test_the_graph_holds_two_bytes_for_each_weight_that_is_needed(net: nn.Module
 
 
 def test_the_graph_answers_as_torch_for_any_batch(net: nn.Module, graph: bytes) -> None:
-    report = compare(net, graph, SPECS, np.random.default_rng(0).random((7, 3, 16, 16), dtype=np.float32))
+    faces = np.random.default_rng(0).random((7, 3, 16, 16), dtype=np.float32)
+    report = compare(net, graph, SPECS, {"image": faces})
     assert set(report) == {"openvino", "onnxruntime"}
     for parity in report.values():
         assert parity["rows"] == 13
@@ -193,3 +195,40 @@ def test_export_leaves_the_module_as_it_was(tmp_path: Path, monkeypatch: pytest.
     exported(module, config, tmp_path / "bundle")
     assert module.training
     assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
+
+
+def test_a_model_of_clips_becomes_a_bundle(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    config = keypoint_graph.Config.tiny()
+    network = trained(config.build(LABELS)).eval()
+    rng = np.random.default_rng(1)
+    given = {
+        "clip": rng.normal(size=(3, *config.inputs()["clip"].shape)).astype(np.float32),
+        "landmarks": rng.uniform(0, 48, (3, 4, 68, 2)).astype(np.float32),
+    }
+    bundle = export_bundle(
+        network,
+        name="clips",
+        model="keypoint_graph",
+        model_config=asdict(config),
+        inputs=config.inputs(),
+        labels=LABELS,
+        task={"name": "classify"},
+        out=tmp_path / "bundle",
+        provenance=PROVENANCE,
+        licences=LICENCES,
+        samples=given,
+    )
+    assert bundle.inputs == config.inputs()
+    assert [parity["rows"] for parity in bundle.provenance["parity"].values()] == [9, 9]
+    sessions = [open_session(bundle, runtime) for runtime in ("openvino", "torch")]
+    first, second = (session(**given) for session in sessions)
+    for name, values in first.items():
+        assert values == pytest.approx(second[name], abs=1e-4), name
+    with pytest.raises(BundleError, match=r"'landmarks' is float32 \[B, 4, 68, 2\]"):
+        sessions[1](clip=given["clip"], landmarks=given["landmarks"][:, :3])
+    with pytest.raises(BundleError, match="takes the inputs clip, landmarks"):
+        sessions[1](clip=given["clip"])
+    card = (bundle.path / "README.md").read_text()
+    assert "| input clip | 4 frames of 48 x 48 pixels, rgb, crop face_v1 |" in card
+    assert "| input landmarks | 68 landmarks in 4 frames, in pixels of a crop of 48 x 48 pixels |" in card

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from mien.models.checkpoints import Table, load_foreign, read_tensors
 from mien.models.layers.ir_net import IRNet
 from mien.models.layers.mobilefacenet import MobileFaceNet
+from mien.models.layers.resnet import ResNet
 from mien.models.product_cross import Config, ProductCross
 from mien.schema.errors import BundleError, ConfigError
 from mien.schema.labels import RAF_DB
@@ -113,6 +114,27 @@ def test_mobilefacenet(tmp_path: Path, prefix: str) -> None:
     report = load_foreign(network, saved(tmp_path / "mobilefacenet_model_best.pth.tar", content), min_fraction=1.0)
     assert_filled(network, published)
     assert not report.unexpected
+
+
+def resnet(published: bool = False) -> nn.Module:
+    from torchvision.models.resnet import BasicBlock
+    from torchvision.models.resnet import ResNet as Published
+
+    return Published(BasicBlock, [1, 1, 1, 1], num_classes=4) if published else ResNet(units=(1, 1, 1, 1))
+
+
+@pytest.mark.parametrize(
+    ("wrap", "prefix"),
+    [("plain", ""), ("state_dict", "module."), ("state_dict", "")],
+    ids=["imagenet", "faces", "plain"],
+)
+def test_resnet_of_imagenet_and_of_faces(tmp_path: Path, wrap: str, prefix: str) -> None:
+    network, published = resnet(), noise(resnet(published=True).state_dict())
+    path = saved(tmp_path / "resnet18.pth", WRAPS[wrap]({prefix + n: t for n, t in published.items()}))
+    report = load_foreign(network, path, min_fraction=1.0)
+    assert_filled(network, {n: t for n, t in published.items() if not n.startswith("fc.")})
+    assert report.left_out == ("fc.weight", "fc.bias")
+    assert (report.missing, report.unexpected, report.misshapen) == ((), (), ())
 
 
 def timm_vit(network: ProductCross, depth: int, bias: bool = True) -> Tensors:

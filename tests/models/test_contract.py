@@ -10,11 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from mien.models import MODELS
+from mien.schema.inputs import LandmarkSpec
 from mien.schema.labels import FERPLUS
 from mien.schema.tables import resolve
 
 NAMES = pytest.mark.parametrize("name", MODELS)
 BATCH = 5
+SCALES = ("running_var", "bn.weight", "bn1.weight", "bn2.weight", "downsample.1.weight")
+"""Ends of names of what batch norms divide and multiply by."""
 
 
 def tiny(name: str) -> Any:
@@ -27,9 +30,14 @@ def build(name: str, seed: int = 0) -> Any:
 
 
 def inputs(name: str, batch: int = BATCH, seed: int = 1) -> dict[str, Tensor]:
+    """Normal noise for pixels, places all over the crop for landmarks."""
     generator = torch.Generator().manual_seed(seed)
-    specs = tiny(name).inputs()
-    return {n: torch.randn(batch, 3, s.size_px, s.size_px, generator=generator) for n, s in specs.items()}
+    return {
+        n: torch.rand(batch, *s.shape, generator=generator) * s.size_px
+        if isinstance(s, LandmarkSpec)
+        else torch.randn(batch, *s.shape, generator=generator)
+        for n, s in tiny(name).inputs().items()
+    }
 
 
 def fill(network: nn.Module, rng: np.random.Generator) -> None:
@@ -37,7 +45,7 @@ def fill(network: nn.Module, rng: np.random.Generator) -> None:
     for name, tensor in network.state_dict().items():
         if tensor.is_floating_point():
             drawn = torch.from_numpy(rng.normal(0, 0.2, tuple(tensor.shape))).float()
-            tensor.copy_(drawn.abs() + 0.5 if name.endswith(("running_var", "bn.weight")) else drawn)
+            tensor.copy_(drawn.abs() + 0.5 if name.endswith(SCALES) else drawn)
 
 
 def run(network: nn.Module, given: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -129,7 +137,7 @@ def test_channels_last_and_bf16_stay_close(name: str) -> None:
     network, given = build(name).eval(), inputs(name)
     exact = run(network, given)
     network.to(memory_format=torch.channels_last)
-    nhwc = {n: x.to(memory_format=torch.channels_last) for n, x in given.items()}
+    nhwc = {n: x.to(memory_format=torch.channels_last) if x.ndim == 4 else x for n, x in given.items()}
     with torch.autocast("cpu", torch.bfloat16):
         half = run(network, nhwc)
     for key, out in run(network, nhwc).items():
@@ -153,8 +161,9 @@ def test_it_can_be_exported(name: str) -> None:
 def test_outputs_are_the_golden_ones(name: str, rng: np.random.Generator, golden: Any) -> None:
     network = build(name).eval()
     fill(network, rng)
-    given = {
-        n: torch.from_numpy(rng.normal(0, 1, (2, 3, s.size_px, s.size_px))).float()
+    drawn = {
+        n: rng.uniform(0, s.size_px, (2, *s.shape)) if isinstance(s, LandmarkSpec) else rng.normal(0, 1, (2, *s.shape))
         for n, s in tiny(name).inputs().items()
     }
+    given = {n: torch.from_numpy(x).float() for n, x in drawn.items()}
     golden(f"model_{name}", run(network, given), rtol=1e-3, atol=1e-4)

@@ -19,7 +19,7 @@ from mien.runtime.bundle import (
 )
 from mien.runtime.cache import cache_dir
 from mien.schema.errors import BundleError
-from mien.schema.inputs import CropSpec, ImageSpec
+from mien.schema.inputs import ClipSpec, CropSpec, ImageSpec, LandmarkSpec
 
 Make = Callable[..., Bundle]
 
@@ -174,3 +174,11 @@ def test_other_inputs_are_refused_and_named(make_bundle: Make) -> None:
     other = {"image": replace(written.inputs["image"], source_px=None, crop=CropSpec(eye_distance_ratio=0.4))}
     with pytest.raises(BundleError, match=r"image\.crop\.eye_distance_ratio: 0\.34 .* 0\.4 given; image\.source_px"):
         written.check_inputs(other)
+
+
+def test_a_model_of_single_faces_says_what_it_sees(make_bundle: Make) -> None:
+    written = make_bundle()
+    assert written.image_spec() == written.inputs["image"]
+    clips = replace(written, inputs={"clip": ClipSpec(), "landmarks": LandmarkSpec()})
+    with pytest.raises(BundleError, match="is fed clip, landmarks; this needs a model of single face images"):
+        clips.image_spec()

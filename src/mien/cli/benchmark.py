@@ -75,10 +75,7 @@ def _measured(bundle: Bundle, runtime: str, options: Benchmark) -> list[tuple[st
 def _times(session: Session, bundle: Bundle, size: int, seconds: float) -> list[float]:
     """Seconds of each of many runs with ``size`` faces of noise."""
     rng = np.random.default_rng(0)
-    arrays = {
-        name: rng.standard_normal((size, 3, spec.size_px, spec.size_px), dtype=np.float32)
-        for name, spec in bundle.inputs.items()
-    }
+    arrays = {name: rng.standard_normal((size, *spec.shape), dtype=np.float32) for name, spec in bundle.inputs.items()}
     return _repeated(lambda: session(**arrays), seconds)
 
 

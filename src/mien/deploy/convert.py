@@ -91,8 +91,7 @@ def _write_openvino(bundle: Bundle, path: Path) -> None:
 def _difference(bundle: Bundle, path: Path) -> float:
     """Largest difference of any output on noise, relative to the largest value of that output (at least 1)."""
     rng = np.random.default_rng(0)
-    shapes = {name: (3, 3, spec.size_px, spec.size_px) for name, spec in bundle.inputs.items()}
-    noise = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    noise = {name: rng.normal(size=(3, *spec.shape)).astype(np.float32) for name, spec in bundle.inputs.items()}
     wanted = open_session(bundle)(**noise)
     found = OpenVINOSession(path, specs=bundle.inputs)(**noise)
     return max(

@@ -18,7 +18,7 @@ from mien.deploy.onnx_graph import fixed_inputs, half_constants
 from mien.runtime.bundle import Bundle, write_bundle
 from mien.runtime.session import OnnxSession, OpenVINOSession, Session
 from mien.schema.errors import BundleError, MissingExtraError
-from mien.schema.inputs import InputSpec
+from mien.schema.inputs import InputSpec, LandmarkSpec
 from mien.schema.labels import LabelSet
 
 OPSET = 20
@@ -41,7 +41,7 @@ def export_bundle(
     provenance: Mapping[str, Any],
     licences: Mapping[str, str],
     figures: Mapping[str, Any] | None = None,
-    images: NDArray[np.float32] | None = None,
+    samples: Mapping[str, NDArray[np.float32]] | None = None,
 ) -> Bundle:
     """Write the bundle of a trained module.
 
@@ -57,7 +57,7 @@ def export_bundle(
         provenance: at least ``recipe``, ``seed``, ``commit`` and ``data_fingerprint``.
         licences: of ``code``, ``weights`` and ``training_data``.
         figures: what was measured, for the card.
-        images: real inputs ``[N, 3, S, S]``, preprocessed, for the comparison; noise is compared in any case.
+        samples: real inputs by name, preprocessed, for the comparison; noise is compared in any case.
 
     Raises:
         BundleError: if a weight does not fit into float16 or the exported graph answers otherwise than torch.
@@ -65,7 +65,7 @@ def export_bundle(
     """
     rounded = round_to_half(copy.deepcopy(module).cpu().float().eval())
     graph = onnx_graph(rounded, inputs)
-    parity = compare(rounded, graph, inputs, images)
+    parity = compare(rounded, graph, inputs, samples)
     bundle = Bundle(
         path=out,
         name=name,
@@ -114,7 +114,8 @@ def onnx_graph(module: nn.Module, specs: Mapping[str, InputSpec]) -> bytes:
     missing = next((package for package in ("onnx", "onnxscript") if find_spec(package) is None), None)
     if missing:
         raise MissingExtraError(missing, "export", "Exporting a model")
-    example = {name: torch.zeros(2, 3, spec.size_px, spec.size_px) for name, spec in specs.items()}
+    batch = torch.export.Dim("batch")
+    example = {name: torch.zeros(2, *spec.shape) for name, spec in specs.items()}
     with torch.no_grad(), _quiet():
         outputs = module(**example)
         program = torch.onnx.export(
@@ -125,7 +126,7 @@ def onnx_graph(module: nn.Module, specs: Mapping[str, InputSpec]) -> bytes:
             opset_version=OPSET,
             input_names=list(example),
             output_names=list(outputs._fields),
-            dynamic_shapes={name: {0: torch.export.Dim("batch")} for name in example},
+            dynamic_shapes={name: {0: batch} for name in example},
             optimize=False,
             verbose=False,
         )
@@ -143,7 +144,7 @@ def compare(
     module: nn.Module,
     graph: bytes,
     specs: Mapping[str, InputSpec],
-    images: NDArray[np.float32] | None = None,
+    samples: Mapping[str, NDArray[np.float32]] | None = None,
 ) -> dict[str, Any]:
     """How far the graph's answers are from the module's, in every runtime that is installed.
 
@@ -157,7 +158,7 @@ def compare(
     sessions: dict[str, Session] = {"openvino": OpenVINOSession(graph, specs=specs)}
     if find_spec("onnxruntime"):
         sessions["onnxruntime"] = OnnxSession(graph, specs=specs)
-    batches = [*_noise(specs), *([{"image": images}] if images is not None else [])]
+    batches = [*_noise(specs), *([dict(samples)] if samples else [])]
     with torch.no_grad():
         wanted = [
             {n: t.numpy() for n, t in module(**{k: torch.from_numpy(v) for k, v in batch.items()})._asdict().items()}
@@ -203,10 +204,14 @@ def _same_answers(runtime: str, found: NDArray[Any], wanted: NDArray[Any]) -> in
 def _noise(specs: Mapping[str, InputSpec]) -> Iterator[dict[str, NDArray[np.float32]]]:
     rng = np.random.default_rng(0)
     for size in PARITY_BATCHES:
-        yield {
-            name: rng.normal(size=(size, 3, spec.size_px, spec.size_px)).astype(np.float32)
-            for name, spec in specs.items()
-        }
+        yield {name: _drawn(spec, size, rng) for name, spec in specs.items()}
+
+
+def _drawn(spec: InputSpec, size: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Normal noise for pixels, places all over the crop for landmarks."""
+    if isinstance(spec, LandmarkSpec):
+        return rng.uniform(0, spec.size_px, (size, *spec.shape)).astype(np.float32)
+    return rng.normal(size=(size, *spec.shape)).astype(np.float32)
 
 
 def _weights(module: nn.Module) -> dict[str, NDArray[Any]]:

@@ -119,7 +119,7 @@ def evaluate(
     session = open_session(bundle, runtime, device, precision=precision)
     answers = answer(
         session,
-        bundle.inputs["image"],
+        bundle.image_spec(),
         _all_samples(views),
         dataset=dataset,
         crop=crop,
@@ -219,7 +219,7 @@ def fit_temperature_and_threshold(
     views, _ = views_of(samples, data or DataConfig(reader=dataset), "valid_a", bundle.labels)
     half = views[0]
     session = open_session(bundle, runtime)
-    answers = answer(session, bundle.inputs["image"], half.samples, dataset=dataset, crop=crop, progress=progress)
+    answers = answer(session, bundle.image_spec(), half.samples, dataset=dataset, crop=crop, progress=progress)
     logits = answers.outputs["logits"]
     temperature = fit_temperature(half.truth, logits)
     min_score = fit_min_score(half.truth, softmax(logits, temperature), worth)

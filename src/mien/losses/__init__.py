@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 LOSSES: Mapping[str, str] = MappingProxyType(
     {
+        "clip_auxiliary": "mien.losses.clip_auxiliary:ClipAuxiliary",
         "cross_entropy": "mien.losses.cross_entropy:CrossEntropy",
         "neutral_anchor": "mien.losses.neutral_anchor:NeutralAnchor",
         "smooth_l1": "mien.losses.landmarks:SmoothL1",

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 MODELS: Mapping[str, str] = MappingProxyType(
     {
+        "keypoint_graph": "mien.models.keypoint_graph:Config",
         "landmarks": "mien.models.landmarks:Config",
         "product_cross": "mien.models.product_cross:Config",
         "product_cross_small": "mien.models.product_cross:SmallConfig",

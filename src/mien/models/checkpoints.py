@@ -1,8 +1,9 @@
 """Public weights in the formats their authors publish, loaded without pickle's code and with an account of the fit.
 
 Known: ``ir50.pth`` of face.evoLVe and the same tensors split as in POSTER++ (for :class:`IRNet`),
-``mobilefacenet_model_best.pth.tar`` of pytorch_face_landmark (for :class:`MobileFaceNet`), and timm's vision
-transformers, such as ``vit_small_p16_224-15ec54c9.pth`` (for the blocks of :class:`ProductCross`).
+``mobilefacenet_model_best.pth.tar`` of pytorch_face_landmark (for :class:`MobileFaceNet`), torchvision's ``resnet18``
+and the networks of the same names trained on MS-Celeb-1M (for :class:`ResNet`), and timm's vision transformers, such as
+``vit_small_p16_224-15ec54c9.pth`` (for the blocks of :class:`ProductCross`).
 """
 
 import logging
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 
 from mien.models.layers.ir_net import IRNet
 from mien.models.layers.mobilefacenet import MobileFaceNet
+from mien.models.layers.resnet import ResNet
 from mien.models.product_cross import ProductCross
 from mien.schema.errors import BundleError, ConfigError
 
@@ -86,7 +88,8 @@ def load_foreign(module: nn.Module, path: Path, *, table: Table | None = None, m
     """Fill a module with published weights; what does not fit stays as it is, and is reported.
 
     Args:
-        module: an :class:`IRNet`, :class:`MobileFaceNet` or :class:`ProductCross`, or any with a ``table``.
+        module: an :class:`IRNet`, :class:`MobileFaceNet`, :class:`ResNet` or :class:`ProductCross`, or any with a
+            ``table``.
         path: ``.safetensors``, or a file of ``torch.save`` that holds nothing but tensors and plain values.
         table: how names change; by default that of the module's class.
         min_fraction: least share of the tensors in scope that must be filled.
@@ -182,13 +185,15 @@ def _table_of(module: nn.Module) -> Table:
             return Table(rename=partial(_ir_name, units=module.units))
         case MobileFaceNet():
             return Table(rename=lambda name: (name,))
+        case ResNet():
+            return Table(rename=lambda name: () if name.startswith("fc.") else (name,))
         case ProductCross():
             return Table(
                 rename=partial(_transformer_name, network=module),
                 scope=r"blocks\.\d+\.(norm|attn\.(qkv|proj)|mlp)|norm\.|fusion_tokens\.(cls_token|pos_embed)",
             )
     raise ConfigError(
-        f"No public format is known for {type(module).__name__}; known: IRNet, MobileFaceNet, ProductCross"
+        f"No public format is known for {type(module).__name__}; known: IRNet, MobileFaceNet, ResNet, ProductCross"
     )
 
 

@@ -39,18 +39,17 @@ class TorchSession:
         return {name: tensor.float().cpu().numpy() for name, tensor in self._run(arrays).items()}
 
     def _run(self, arrays: Arrays) -> dict[str, torch.Tensor]:
-        tensors = {
-            name: torch.from_numpy(np.ascontiguousarray(array)).to(self._device, memory_format=torch.channels_last)
-            for name, array in arrays.items()
-        }
+        tensors = {name: self._moved(array) for name, array in arrays.items()}
         with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
             found: dict[str, torch.Tensor] = self._network(**tensors)._asdict()
         return found
 
+    def _moved(self, array: NDArray[Any]) -> torch.Tensor:
+        tensor = torch.from_numpy(np.ascontiguousarray(array)).to(self._device)
+        return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
+
     def _output_names(self) -> tuple[str, ...]:
-        sides = {name: spec.size_px for name, spec in self._specs.items()}
-        blank = {name: np.zeros((1, 3, side, side), np.float32) for name, side in sides.items()}
-        return tuple(self._run(blank))
+        return tuple(self._run({name: np.zeros((1, *spec.shape), np.float32) for name, spec in self._specs.items()}))
 
 
 def build_network(bundle: Bundle) -> torch.nn.Module:

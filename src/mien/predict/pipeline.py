@@ -282,7 +282,7 @@ def load(
     return Predictor(
         session=open_session(bundle, runtime or _runtime_for(device), device, precision=precision),
         task=task if min_score is None else replace(task, min_score=min_score),
-        spec=bundle.inputs["image"],
+        spec=bundle.image_spec(),
         model=f"{bundle.name}@{bundle.hash12}",
         finder=finder,
         min_face_px=min_face_px,

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from mien.runtime.cache import atomic_path, cache_dir
 from mien.runtime.card import render_card
 from mien.schema.errors import BundleError, ConfigError
-from mien.schema.inputs import InputSpec, specs_from_json, specs_hash, specs_to_json
+from mien.schema.inputs import ImageSpec, InputSpec, specs_from_json, specs_hash, specs_to_json
 from mien.schema.labels import LabelSet
 from mien.schema.tables import unknown_name
 
@@ -82,6 +82,17 @@ class Bundle:
         from safetensors.numpy import load_file
 
         return load_file(self.weights_path)
+
+    def image_spec(self) -> ImageSpec:
+        """The input of a network that sees single faces.
+
+        Raises:
+            BundleError: if it is fed anything else.
+        """
+        spec = self.inputs.get("image")
+        if len(self.inputs) != 1 or not isinstance(spec, ImageSpec):
+            raise BundleError(f"{self.name} is fed {', '.join(self.inputs)}; this needs a model of single face images")
+        return spec
 
     def check_inputs(self, specs: Mapping[str, InputSpec]) -> None:
         """Refuse a preprocessing that is not the one the weights were trained with.

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from mien.schema.inputs import ClipSpec, InputSpec, LandmarkSpec
+
 if TYPE_CHECKING:
     from mien.runtime.bundle import Bundle
 
@@ -57,15 +59,20 @@ def render_card(bundle: "Bundle") -> str:
 def _facts(bundle: "Bundle") -> str:
     rows: list[tuple[str, object]] = [("model", bundle.model), ("weights", f"`{bundle.hash12}`")]
     rows += [(f"file {name}", f"{described['bytes'] / 1e6:.2f} MB") for name, described in bundle.files.items()]
-    for name, spec in bundle.inputs.items():
-        source = f", brought to {spec.source_px} pixels first" if spec.source_px else ""
-        rows.append(
-            (f"input {name}", f"{spec.size_px} x {spec.size_px} pixels, {spec.colour}{source}, crop {spec.crop.name}")
-        )
+    rows += [(f"input {name}", _input(spec)) for name, spec in bundle.inputs.items()]
     if bundle.labels:
         rows.append(("labels", ", ".join(bundle.labels.names)))
     rows += [(key.replace("_", " "), _short(value)) for key, value in bundle.task.items() if key != "name"]
     return _table(("", ""), rows)
+
+
+def _input(spec: InputSpec) -> str:
+    crop = f"{spec.size_px} x {spec.size_px} pixels"
+    if isinstance(spec, LandmarkSpec):
+        return f"{spec.n_points} landmarks in {spec.n_frames} frames, in pixels of a crop of {crop}"
+    frames = f"{spec.n_frames} frames of " if isinstance(spec, ClipSpec) else ""
+    source = f", brought to {spec.source_px} pixels first" if spec.source_px else ""
+    return f"{frames}{crop}, {spec.colour}{source}, crop {spec.crop.name}"
 
 
 def _figures(figures: Mapping[str, Any]) -> list[str]:

@@ -56,11 +56,11 @@ def check_arrays(arrays: Mapping[str, NDArray[Any]], names: tuple[str, ...], spe
     if set(arrays) != set(names):
         raise BundleError(f"The network takes the inputs {', '.join(names)}; given: {', '.join(arrays) or 'none'}")
     for name, spec in specs.items():
-        given, side = np.asarray(arrays[name]), spec.size_px
-        if given.dtype != np.float32 or given.ndim != 4 or given.shape[1:] != (3, side, side):
+        given = np.asarray(arrays[name])
+        if given.dtype != np.float32 or given.shape[1:] != spec.shape or not given.ndim:
             raise BundleError(
-                f"The input {name!r} is float32 [B, 3, {side}, {side}], scaled as its spec says (media.tensors makes "
-                f"it); given: {given.dtype} {list(given.shape)}"
+                f"The input {name!r} is float32 [B, {', '.join(map(str, spec.shape))}], scaled as its spec says "
+                f"(media.tensors makes it); given: {given.dtype} {list(given.shape)}"
             )
 
 
