@@ -21,6 +21,11 @@ def _numbered(number: int, size: tuple[int, int] = (64, 48)) -> np.ndarray:
     return np.broadcast_to(row[None, :, None], (height, width, 3)).copy()
 
 
+def _noisy(number: int) -> np.ndarray:
+    noise = np.random.default_rng(number).integers(-20, 21, (48, 64, 3))
+    return (_numbered(number) + noise).clip(0, 255).astype(np.uint8)
+
+
 def _number_of(image: np.ndarray) -> int:
     centres = [int((bit + 0.5) * image.shape[1] / BITS) for bit in range(BITS)]
     return sum(1 << bit for bit, x in enumerate(centres) if image[:, x].mean() > 127)
@@ -52,10 +57,11 @@ def _click_s(path: Path) -> float:
 def film() -> SimpleNamespace:
     """What the written videos show and how to read it back.
 
-    ``numbered(n)`` is a picture whose stripes are the bits of ``n``, ``number_of(image)`` reads them;
+    ``numbered(n)`` is a picture whose stripes are the bits of ``n``, ``number_of(image)`` reads them; ``noisy(n)`` is
+    the same with noise, so that it takes some kilobytes;
     ``click_s(path)`` is when the burst of 10 ms is heard, by the file's clock.
     """
-    return SimpleNamespace(numbered=_numbered, number_of=_number_of, click_s=_click_s)
+    return SimpleNamespace(numbered=_numbered, noisy=_noisy, number_of=_number_of, click_s=_click_s)
 
 
 @pytest.fixture

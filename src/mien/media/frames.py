@@ -68,7 +68,7 @@ class Frame:
     Attributes:
         number: position among all frames that the video decodes to, from 0, whatever part of them is read.
         time_s: seconds at which players show it, from the start of the video.
-        image: ``uint8 [H, W, 3]`` RGB, upright; nobody else holds it.
+        image: ``uint8 [H, W, 3]`` RGB, upright; nobody else holds it. Pixels that are not square stay as stored.
     """
 
     number: int

@@ -93,9 +93,9 @@ class PictureSequence:
 
 def is_picture(path: Path) -> bool:
     """Whether a file holds a picture by its first bytes, whatever it is named; a stream of JPEGs is a video."""
-    if path.suffix.lower() in (".mjpeg", ".mjpg"):
-        return False
     try:
+        if path.suffix.lower() in (".mjpeg", ".mjpg") or not path.is_file():
+            return False
         with path.open("rb") as file:
             head = file.read(16)
     except (OSError, ValueError):

@@ -63,6 +63,7 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         self._size = info.width + info.width % 2, info.height + info.height % 2
         self._time_base = _time_base(info)
         self._last_stamp = -1
+        self._is_open = True
         self._to_yuv = VideoReformatter()
         self._part_path = self.path.with_name(f".{self.path.stem}.{os.getpid()}.part.mp4")
         self._sound: SoundTrack | None = None
@@ -105,11 +106,13 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
                 self._sound.feed(stamp * self._time_base)
 
     def close(self) -> None:
-        """Complete the file and give it its name.
+        """Complete the file and give it its name; done once.
 
         Raises:
             MediaError: if no frame was written, or the disk is full or the like.
         """
+        if not self._is_open:
+            return
         try:
             if self._last_stamp < 0:
                 raise MediaError(f"{self.path} is not written: there is no frame to put into it")
@@ -124,6 +127,7 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
 
     def abort(self) -> None:
         """Leave nothing behind, except a file that is complete already."""
+        self._is_open = False
         if self._sound is not None:
             self._sound.close()
         with suppress(av.FFmpegError, OSError):
