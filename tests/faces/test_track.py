@@ -5,6 +5,8 @@ from threading import Thread
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mien.faces.detect import overlaps
 from mien.faces.track import TrackedFace, Tracker
@@ -248,6 +250,13 @@ def test_a_doubtful_face_is_one_when_it_is_seen_again() -> None:
     assert world.detected_s[:2] == pytest.approx([0.0, 0.12])
 
 
+def test_flickering_faces_do_not_call_the_detector_at_every_frame() -> None:
+    people = [Person(at(still(50 + 60 * n), *((k / 10 + n / 100, k / 10 + 0.06) for k in range(40)))) for n in range(9)]
+    world = World(people)
+    followed(world, steady(4.0))
+    assert len(world.detected_s) <= 4.0 / 0.4 + 4.0 / 0.2
+
+
 def test_a_face_that_the_mesh_does_not_see_is_held_between_detections() -> None:
     world = World([Person(moving(200, 50), presence=0.1)])
     times = steady(1.0)
@@ -342,6 +351,40 @@ def test_it_runs_between_two_queues_and_gives_the_same_again() -> None:
     assert [[(one.face_id, one.box) for one in faces] for faces in again] == [
         [(one.face_id, one.box) for one in faces] for faces in expected
     ]
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> tuple[World, list[float]]:
+    """Up to four people who wander, come and go, before a camera of an uneven rate."""
+    rng = np.random.default_rng(draw(st.integers(0, 100_000)))
+    times = np.cumsum(rng.choice([0.0, 0.01, 0.04, 0.2, 1.3], 60, p=[0.02, 0.3, 0.6, 0.06, 0.02])).tolist()
+    people = []
+    for _ in range(draw(st.integers(0, 4))):
+        start, speed = rng.uniform(50, 590, 2), rng.uniform(-250, 250, 2)
+        spans = np.sort(rng.uniform(0, times[-1], 4)).reshape(2, 2).tolist()
+
+        def wander(now: float, start: np.ndarray = start, speed: np.ndarray = speed) -> tuple[float, float]:
+            x, y = start + speed * now
+            return 640 - abs(x % 1280 - 640), 360 - abs(y % 720 - 360)
+
+        size, score, presence = rng.uniform(25, 120), rng.uniform(0.5, 1), rng.choice([0.2, 0.6, 1.0])
+        people.append(Person(at(wander, *spans), size=size, score=score, presence=presence))
+    return World(people), times
+
+
+@given(worlds())
+def test_whatever_people_do_numbers_are_sound(world_and_times: tuple[World, list[float]]) -> None:
+    world, times = world_and_times
+    last_seen: dict[int, tuple[int, float]] = {}
+    for frame, (now, faces) in enumerate(zip(times, followed(world, times), strict=True)):
+        numbers = [face.face_id for face in faces]
+        assert numbers == sorted(set(numbers))
+        for number in numbers:
+            assert number in last_seen or number == len(last_seen)
+            before = last_seen.get(number, (frame - 1, now))
+            assert before[0] == frame - 1 or now - before[1] <= 1.0 + 1e-6
+            last_seen[number] = (frame, now)
+        assert all(np.isfinite(face.box).all() and face.eyes is not None for face in faces)
 
 
 @pytest.mark.parametrize("setting", [{"detect_every_s": -1.0}, {"max_gap_s": float("nan")}])

@@ -32,7 +32,7 @@ Frame = tuple[Rgb, float]
 """A picture ``uint8 [H, W, 3]`` RGB and its time in seconds."""
 
 _SOON_S = 0.1
-"""The detector looks again after this time where a face is not certain yet or rests on the detector alone."""
+"""The detector looks again after this time where a face is new and not certain yet."""
 
 _ROUNDING_S = 1e-6
 
@@ -107,6 +107,7 @@ class Tracker:
         self._next_id = 0
         self._time_s = -math.inf
         self._detected_s = -math.inf
+        self._hurried_s = -math.inf
 
     def follow(self, frames: Iterable[Frame]) -> Iterator[tuple[Rgb, float, list[TrackedFace]]]:
         """Each frame with its faces, as :meth:`update` gives them; takes a frame only when asked for the next answer.
@@ -126,7 +127,7 @@ class Tracker:
         assert math.isfinite(time_s), time_s
         if self._cuts.is_cut(image, time_s) or time_s < self._time_s:
             self._tracks.clear()
-            self._detected_s = -math.inf
+            self._detected_s = self._hurried_s = -math.inf
         self._tracks = [track for track in self._tracks if track.is_visible or self._waits(track, time_s)]
         followed = self._followed(image, time_s)
         detected = self._detected(image, time_s) if self._is_due(followed, time_s) else None
@@ -157,13 +158,27 @@ class Tracker:
         return seen
 
     def _is_due(self, followed: Mapping[int, Found], time_s: float) -> bool:
-        """Whether the detector is to look at this frame: at once where a face was lost just now."""
-        shown = [(number, track) for number, track in enumerate(self._tracks) if track.is_visible]
-        if any(number not in followed and not track.rests_on_detector for number, track in shown):
+        """Whether the detector is to look at this frame, in its turn or, at most twice as often, out of it."""
+        if time_s - self._detected_s >= self._detect_every_s - _ROUNDING_S:
             return True
-        is_unsure = any(track.face_id is None or track.rests_on_detector for _, track in shown)
-        wait_s = min(_SOON_S, self._detect_every_s) if is_unsure else self._detect_every_s
-        return time_s - self._detected_s >= wait_s - _ROUNDING_S
+        if time_s - self._hurried_s < self._detect_every_s / 2 - _ROUNDING_S or not self._is_urgent(followed, time_s):
+            return False
+        self._hurried_s = time_s
+        return True
+
+    def _is_urgent(self, followed: Mapping[int, Found], time_s: float) -> bool:
+        """Whether the mesh has just lost a face, one is not certain yet, or one rests on the detector alone."""
+        since_s = time_s - self._detected_s + _ROUNDING_S
+        for number, track in enumerate(self._tracks):
+            if not track.is_visible:
+                continue
+            if track.rests_on_detector:
+                is_urgent = since_s >= (_SOON_S if track.face_id is None else self._detect_every_s / 2)
+            else:
+                is_urgent = number not in followed or (track.face_id is None and since_s >= _SOON_S)
+            if is_urgent:
+                return True
+        return False
 
     def _detected(self, image: Rgb, time_s: float) -> list[Found]:
         """What the detector sees inside the picture."""
