@@ -23,6 +23,7 @@ from mien.schema.errors import MediaError
 _USUAL_TIME_BASE_S = Fraction(1, 90_000)
 _USUAL_STEP_S = Fraction(1, 25)
 _ENCODER_LEAD_S = Fraction(1, 10)
+_SOUND_TAIL_S = 1
 _MOST_RATE = 1000
 _JUMP_S = 1
 _WITH_INDEX = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "flv", "mpegts"})
@@ -132,15 +133,15 @@ class VideoFile:
         return Fraction(whole, av.time_base) if whole and whole > 0 else None
 
     def _note_early_end(self, end: Fraction) -> None:
-        """Say so if the pictures end long before they should; a length that may be the sound's proves nothing."""
-        is_of_pictures = bool(self._stream.duration) or "DURATION" in self._stream.metadata or not self.info.has_sound
-        if self._length_s is None or not is_of_pictures:
+        """Say so if the pictures end long before they should."""
+        if self._length_s is None:
             return
         should = self._length_s + self._first_s - self._origin_s
-        if end + 2 * self._step_s + _ENCODER_LEAD_S < should:
-            self.problems.notes.append(
-                f"The pictures end at {float(end):.2f} s of {float(should):.2f} s: the file is cut off or damaged."
-            )
+        is_of_sound = self.info.has_sound and not (self._stream.duration or "DURATION" in self._stream.metadata)
+        missing = should - end - 2 * self._step_s
+        if missing > (_SOUND_TAIL_S if is_of_sound else _ENCODER_LEAD_S):
+            cause = "the file is cut off or damaged" + (", or its sound is longer" if is_of_sound else "")
+            self.problems.notes.append(f"The pictures end at {float(end):.2f} s of {float(should):.2f} s: {cause}.")
 
     # Frames
 
