@@ -69,7 +69,7 @@ class RgbConverter:
     def __call__(self, frame: VideoFrame) -> Rgb:
         """``uint8 [H, W, 3]`` RGB, upright, contiguous."""
         shown = self._reformatter.reformat(frame, format="rgb24", threads=1)
-        return np.ascontiguousarray(turn_of(frame)(shown.to_ndarray()))
+        return np.ascontiguousarray(turn_of(frame)(np.asarray(shown.to_ndarray(), np.uint8)))
 
 
 def _sign(value: int) -> int:

@@ -61,7 +61,7 @@ def video_stream(container: InputContainer) -> VideoStream:
         what = "sound but no pictures" if container.streams.audio else "no pictures"
         raise MediaError(f"it holds {what}; give a file with a video track")
     best = container.streams.best("video")
-    stream = cast("VideoStream", best) if best in streams else streams[0]
+    stream = best if best in streams else streams[0]
     if cast("object", stream.codec_context) is None:
         raise MediaError("no decoder knows its codec; convert it to H.264 in an MP4")
     return stream

@@ -9,7 +9,6 @@ import av
 from av import AudioFrame, AudioStream
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
-from av.stream import Stream
 
 from mien.media.container import open_container
 from mien.media.selection import Selection
@@ -39,7 +38,7 @@ class SoundTrack:
         self.way = "copied" if self._sound.codec_context.codec.canonical_name in COPIED else "encoded"
         self._track = self._add_track()
         self._packets = self._copy() if self.way == "copied" else self._encode()
-        self._waiting: tuple[Fraction, Packet[Stream]] | None = None
+        self._waiting: tuple[Fraction, Packet[AudioStream]] | None = None
         self._last_stamp: int | None = None
 
     @classmethod
@@ -84,7 +83,7 @@ class SoundTrack:
         track.codec_context.layout = "mono" if self._sound.codec_context.layout.nb_channels == 1 else "stereo"
         return track
 
-    def _mux(self, packet: "Packet[Stream]") -> None:
+    def _mux(self, packet: "Packet[AudioStream]") -> None:
         """Write a packet unless its stamp runs backwards, which no container takes."""
         if packet.dts is None or (self._last_stamp is not None and packet.dts <= self._last_stamp):
             return
@@ -92,7 +91,7 @@ class SoundTrack:
         packet.stream = self._track
         self._output.mux(packet)
 
-    def _copy(self) -> Iterator[tuple[Fraction, "Packet[Stream]"]]:
+    def _copy(self) -> Iterator[tuple[Fraction, "Packet[AudioStream]"]]:
         for packet in self._demux():
             stamp = packet.dts if packet.pts is None else packet.pts
             if stamp is None:
@@ -103,12 +102,12 @@ class SoundTrack:
                 packet.pts, packet.dts = stamp - shift, (stamp if packet.dts is None else packet.dts) - shift
                 yield time_s - self._part.start, packet
 
-    def _encode(self) -> Iterator[tuple[Fraction, "Packet[Stream]"]]:
+    def _encode(self) -> Iterator[tuple[Fraction, "Packet[AudioStream]"]]:
         for frame in self._decode():
             yield from self._encoded(frame)
         yield from self._encoded(None)
 
-    def _encoded(self, frame: AudioFrame | None) -> Iterator[tuple[Fraction, "Packet[Stream]"]]:
+    def _encoded(self, frame: AudioFrame | None) -> Iterator[tuple[Fraction, "Packet[AudioStream]"]]:
         for packet in self._track.encode(frame):
             yield (packet.pts or 0) * packet.time_base, packet
 

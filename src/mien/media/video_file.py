@@ -13,6 +13,8 @@ from typing import BinaryIO
 
 import av
 from av import VideoFrame
+from av.packet import Packet
+from av.video.stream import VideoStream
 
 from mien.media.colour import RgbConverter, turn_of
 from mien.media.container import PIPE_HINT, open_container, packets, survey, video_stream
@@ -78,7 +80,7 @@ class VideoFile:
 
     def _start(self) -> None:
         self._stream = video_stream(self._container)
-        self._stream.thread_type = "AUTO"  # type: ignore[assignment]
+        self._stream.thread_type = "AUTO"
         self._stream.codec_context.options = {"max_pixels": str(self._max_pixels)}
         self._time_base = self._stream.time_base or _USUAL_TIME_BASE_S
         self._decoded = self._decode()
@@ -217,7 +219,7 @@ class VideoFile:
             self.problems.notes.append(f"Reading stopped before the end of the file ({error.strerror}).")
         yield from self._frames_of(None)
 
-    def _frames_of(self, packet: av.Packet | None) -> list[VideoFrame]:
+    def _frames_of(self, packet: "Packet[VideoStream] | None") -> list[VideoFrame]:
         """What comes out of the decoder for a packet; ``None`` for what it still holds."""
         try:
             return self._stream.decode(packet)
