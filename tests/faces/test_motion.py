@@ -35,6 +35,13 @@ def test_without_sight_it_comes_to_rest() -> None:
     assert shifts[-1] == pytest.approx(100, rel=1e-3)
 
 
+def test_a_tremble_within_a_thousandth_of_a_second_is_no_motion() -> None:
+    track = Track(face=face(), mesh=MESH, time_s=0.0)
+    for number in range(1, 200):
+        track.see(face(moved_box(BOX, np.array([0.5 * (number % 2), 0.0]))), MESH, number / 10_000)
+    assert np.abs(track.velocity).max() <= 50 + 1e-6
+
+
 def test_the_same_time_twice_changes_no_velocity() -> None:
     track = walked(100, [0, 0.04])
     before = track.velocity.copy()

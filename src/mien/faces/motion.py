@@ -14,6 +14,9 @@ from mien.schema.sample import Box
 _VELOCITY_OVER_S = 0.12
 """The velocity is a mean over about this time."""
 
+_LEAST_STEP_S = 0.01
+"""Steps of time are added up to this before they say anything of the velocity: points tremble by parts of a pixel."""
+
 _COASTS_S = 1.0
 """A face that is not seen is expected to come to rest within about this time."""
 
@@ -53,10 +56,13 @@ class Track:
     unseen_rounds: int = 0
     detected_box: Box = field(init=False)
     _steps: int = field(default=0, init=False)
+    _moved_s: float = field(init=False)
+    _moved_from: Vector = field(init=False)
     _frame: Vector | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.detected_box = self.face.box
+        self._moved_s, self._moved_from = self.time_s, centre(self.face.box)
         if self.mesh is not None:
             self._frame = _frame(self.face.box, self.mesh)
 
@@ -112,17 +118,24 @@ class Track:
             mesh: its mesh if that is to be trusted.
             time_s: time of the frame.
         """
-        shift, elapsed_s = centre(face.box) - centre(self.face.box), time_s - self.time_s
-        if elapsed_s > 0:
-            self._steps += 1
-            weight = max(-math.expm1(-elapsed_s / _VELOCITY_OVER_S), 1 / self._steps)
-            self.velocity = self.velocity + weight * (shift / elapsed_s - self.velocity)
+        shift = centre(face.box) - centre(self.face.box)
+        self._move(centre(face.box), time_s)
         if mesh is not None:
             self.mesh = mesh
             self._frame = _frame(face.box, mesh) if self._frame is None else self._frame
         elif self.mesh is not None:
             self.mesh = np.asarray(self.mesh + shift, np.float32)
         self.face, self.time_s, self.is_visible = face, time_s, True
+
+    def _move(self, place: Vector, time_s: float) -> None:
+        """Bring the velocity up to date."""
+        elapsed_s = time_s - self._moved_s
+        if elapsed_s < _LEAST_STEP_S:
+            return
+        self._steps += 1
+        weight = max(-math.expm1(-elapsed_s / _VELOCITY_OVER_S), 1 / self._steps)
+        self.velocity = self.velocity + weight * ((place - self._moved_from) / elapsed_s - self.velocity)
+        self._moved_s, self._moved_from = time_s, place
 
     def miss(self, *, has_detected: bool) -> None:
         """Note that nothing shows it; one that the detector alone saw is held until that looks again."""

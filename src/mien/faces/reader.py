@@ -38,7 +38,7 @@ class FaceReader:
 
     def __init__(self, finder: Find | None = None, mesh: FaceMesh | None = None, *, min_face_px: int = 32) -> None:
         self._find: Find = finder or FaceFinder(min_face_px=min_face_px)
-        self._mesh = mesh or FaceMesh()
+        self.mesh = mesh or FaceMesh()
 
     def find_faces(self, image: NDArray[np.uint8]) -> list[Face]:
         """The faces of a picture, from left to right, then from top to bottom.
@@ -56,7 +56,7 @@ class FaceReader:
         seen: dict[int, tuple[Detection, Sighting]] = {}
 
         def confirm(detections: Sequence[Detection]) -> list[bool]:
-            sightings = self._mesh.look([image] * len(detections), detections)
+            sightings = self.mesh.look([image] * len(detections), detections)
             seen.update((id(one), (one, sighting)) for one, sighting in zip(detections, sightings, strict=True))
             return [is_face(one, presence) for one, (_, presence) in zip(detections, sightings, strict=True)]
 
@@ -65,7 +65,7 @@ class FaceReader:
         else:
             given = list(self._find(image))
             detections = [one for one, is_there in zip(given, confirm(given), strict=True) if is_there]
-        sightings = self._mesh.refine([image] * len(detections), [seen[id(one)][1] for one in detections])
+        sightings = self.mesh.refine([image] * len(detections), [seen[id(one)][1] for one in detections])
         found = [(to_face(one, *sighting), sighting[0]) for one, sighting in zip(detections, sightings, strict=True)]
         return sorted(_distinct(found), key=lambda pair: pair[0].box[:2])
 
