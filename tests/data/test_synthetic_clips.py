@@ -203,7 +203,7 @@ def test_cap_of_one_frame_against_a_simulation():
     length = rise + hold + fall
     start = np.stack([np.zeros(n), length[0] - rng.uniform(0.6, 0.9, n) * np.minimum(fall[0], rise[1])])
     now = (17 - rng.uniform(0, 48, n) - start) % 48
-    shown = np.clip(np.minimum(now / rise, (length - now) / fall), 0, 1) * rng.uniform(0.45, 1, (2, n))
+    shown = np.clip(np.minimum(now / rise, (length - now) / fall), 0, 1) * rng.uniform(0.3, 1, (2, n))
     expressive = shown.max(axis=0) > 0
     assert expressive.mean() == pytest.approx(expressive_share(), abs=0.004)
     right = (1 + 6 * np.mean(expressive & (shown[1] > shown[0]))) / 7

@@ -23,7 +23,7 @@ HOLD = (2.0, 5.0)
 """Least and most frames at the apex."""
 OVERLAP = (0.6, 0.9)
 """How much of the fall of the first expression, or of the rise of the second if that is shorter, they share."""
-PEAK = (0.45, 1.0)
+PEAK = (0.3, 1.0)
 
 SWAY = {
     "yaw": 5.0,
