@@ -263,6 +263,7 @@ def test_heads_read_what_is_handed_out(clip: Tensor, landmarks: Tensor) -> None:
     network = tiny().eval()
     outputs = network(clip, landmarks)
     torch.testing.assert_close(network.head(outputs.feature), outputs.logits)
+    assert network.aux_head is not None
     torch.testing.assert_close(network.aux_head(outputs.frame_feature.mean(1)), outputs.aux_logits)
     torch.testing.assert_close(outputs.attention.sum(-1), torch.ones(2, 2, 3))
 
@@ -310,6 +311,7 @@ def test_rows_a_and_b_average_all_nodes_of_all_frames(clip: Tensor, landmarks: T
 def test_row_c_ends_with_the_last_state_of_an_lstm(clip: Tensor, landmarks: Tensor) -> None:
     network = tiny(**ABLATIONS["C"]).eval()
     outputs = network(clip, landmarks)
+    assert network.temporal is not None
     _, (state, _) = network.temporal(outputs.frame_feature)
     torch.testing.assert_close(outputs.feature, state[0])
     assert million(full(**ABLATIONS["C"]).temporal) * 1e6 == pytest.approx(8 * 512 * (512 + 1))

@@ -11,7 +11,7 @@ from PIL import Image
 import mien
 from mien.media.image import read_image
 from mien.predict.pipeline import load
-from mien.predict.sources import Picture, pictures
+from mien.predict.sources import Picture, sources
 from mien.schema.errors import BundleError, ConfigError
 from mien.schema.prediction import Face
 
@@ -161,7 +161,7 @@ def test_images_are_kept_if_asked_for_or_given(make_predictor: Make, squares: Sc
     assert make_predictor()(path).images == {}
     np.testing.assert_array_equal(make_predictor()(path, keep_images=True).images[str(path)], image)
     assert make_predictor()(image).images["array_0"] is image
-    assert next(make_predictor().stream(pictures(path))).image is None
+    assert next(make_predictor().stream(sources(path))).image is None
 
 
 def test_results_draw_themselves(make_predictor: Make, squares: Scene, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien.predict.sources import pictures
+from mien.predict.sources import sources
 from mien.schema.errors import ConfigError
 
 
@@ -20,17 +20,17 @@ def tree(tmp_path: Path) -> Path:
 
 
 def names(given) -> list[str]:
-    return [picture.name for picture in pictures(given)]
+    return [picture.name for picture in sources(given)]
 
 
 def test_a_folder_is_every_picture_below_it_in_natural_order(tree: Path) -> None:
     wanted = ["face2.jpg", "face10.JPG", "b/1.gif", "sub/y.tiff", "sub/deep/x.webp"]
     assert names(tree) == names(str(tree)) == [str(tree / name) for name in wanted]
-    assert [str(picture.inside) for picture in pictures(tree)] == [str(Path(name)) for name in wanted]
+    assert [str(picture.inside) for picture in sources(tree)] == [str(Path(name)) for name in wanted]
 
 
 def test_a_named_file_is_tried_whatever_its_suffix(tree: Path) -> None:
-    (picture,) = pictures(tree / "notes.txt")
+    (picture,) = sources(tree / "notes.txt")
     assert (picture.content, picture.problem, str(picture.inside)) == (tree / "notes.txt", "", "notes.txt")
 
 
@@ -55,13 +55,13 @@ def test_a_file_whose_name_looks_like_a_pattern_is_that_file(tmp_path: Path) -> 
     ],
 )
 def test_what_is_not_there_becomes_one_picture_with_a_problem(given: str, problem: str) -> None:
-    (picture,) = pictures(given)
+    (picture,) = sources(given)
     assert picture.name == given
     assert picture.problem.startswith(problem)
 
 
 def test_an_empty_folder_is_one_problem(tmp_path: Path) -> None:
-    (picture,) = pictures(tmp_path)
+    (picture,) = sources(tmp_path)
     assert picture.problem == f"There is no picture in the folder {str(tmp_path)!r}."
 
 
@@ -81,4 +81,4 @@ def test_lists_may_mix_and_be_generators(tree: Path) -> None:
 @pytest.mark.parametrize("given", [3, [None], {"a": 1}])
 def test_what_cannot_be_a_picture_is_refused(given) -> None:
     with pytest.raises(ConfigError, match="cannot be read as a picture; give a path"):
-        list(pictures(given))
+        list(sources(given))

@@ -4,11 +4,21 @@ from dataclasses import replace
 import pytest
 
 from mien.schema.errors import ConfigError
-from mien.schema.inputs import ClipSpec, CropSpec, ImageSpec, LandmarkSpec, specs_from_json, specs_hash, specs_to_json
+from mien.schema.inputs import (
+    ClipSpec,
+    CropSpec,
+    ImageSpec,
+    InputSpec,
+    LandmarkSpec,
+    specs_from_json,
+    specs_hash,
+    specs_to_json,
+)
 
-SPECS = {
+CLIP = ClipSpec(n_frames=6, segments=3, stride=4, size_px=48, crop=CropSpec(eye_distance_ratio=0.4))
+SPECS: dict[str, InputSpec] = {
     "image": ImageSpec(size_px=64, colour="grey", source_px=48, mean=(0.5, 0.4, 0.3)),
-    "clip": ClipSpec(n_frames=6, segments=3, stride=4, size_px=48, crop=CropSpec(eye_distance_ratio=0.4)),
+    "clip": CLIP,
     "landmarks": LandmarkSpec(n_frames=6, size_px=48, source_px=40),
 }
 
@@ -57,7 +67,7 @@ def test_any_field_changes_the_hash() -> None:
         {"crop": CropSpec()},
         {"mean": (0.0, 0.0, 0.0)},
     )
-    hashes = {specs_hash({"clip": replace(SPECS["clip"], **fields)}) for fields in ({}, *changed)}
+    hashes = {specs_hash({"clip": replace(CLIP, **fields)}) for fields in ({}, *changed)}
     assert len(hashes) == 1 + len(changed)
 
 

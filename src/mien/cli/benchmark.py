@@ -11,7 +11,7 @@ import tyro
 
 from mien.cli.models import print_columns
 from mien.predict.pipeline import DEFAULT_MODEL, load
-from mien.predict.sources import pictures
+from mien.predict.sources import sources
 from mien.runtime.bundle import Bundle, find_bundle
 from mien.runtime.session import Precision, Session, open_session
 from mien.schema.errors import ConfigError, MienError
@@ -96,7 +96,7 @@ def _measure_photos(options: Benchmark) -> None:
     faces = photos = 0
     for round_number in range(2):
         started, faces, photos = time.perf_counter(), 0, 0
-        for answer in predictor.stream(pictures(options.photos)):
+        for answer in predictor.stream(sources(options.photos)):
             photos += 1
             faces += sum(row.face is not None for row in answer.predictions)
         if round_number == 1:

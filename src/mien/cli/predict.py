@@ -1,4 +1,4 @@
-"""``mien predict PATH…``: photos in, a table and drawn pictures out."""
+"""``mien predict PATH…``: photos and videos in, a table, drawn pictures and annotated videos out."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -12,27 +12,39 @@ import tyro
 from mien.schema.errors import ConfigError
 
 if TYPE_CHECKING:
-    from mien.predict.pipeline import Answer, Predictor
+    from mien.cli.drawing import Drawing
+    from mien.predict.answer import Answer
+    from mien.predict.pipeline import Predictor
+    from mien.predict.watch import VideoOptions
 
 SHOWN_LABELS = 3
-DRAWN_SUFFIXES = {".jpg": ".jpg", ".jpeg": ".jpg"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Predict:
-    """Read the expressions in photos and print one row a face.
+    """Read the expressions in photos and videos and print one row a face.
 
     Attributes:
-        paths: photos, folders (all pictures in and below them) or patterns such as 'photos/*.jpg'.
+        paths: photos, videos, folders (all of both in and below them), patterns such as 'photos/*.jpg', numbered
+            frames as 'frames/%05d.png', a camera as 0, or - for a video from the standard input.
         model: name or folder of a trained model; `mien models list` shows the names.
         out: also write the table to this .csv, .jsonl or .parquet file.
-        draw: also write each photo with boxes, labels and bars of probabilities into this folder.
+        resume: go on with the table in --out: what it has is kept, the last source in it is read again.
+        episodes: also write what each face of a video expressed from when to when to this .csv or .jsonl file.
+        draw: also write each photo with boxes, labels and bars of probabilities into this folder, and each video as
+            an .mp4 with its sound.
         device: cpu, or cuda, cuda:1, mps for a GPU (needs the extra `train`).
         precision: bf16 is faster where the processor has it and exact to about three digits.
         top: how many of the most probable labels to show; by default three in the table, all in drawings.
         min_face_px: report smaller faces as too_small; smaller values also search finer.
         crops: take each picture for one face that is cut out already, without searching for faces.
         landmarks: draw the 68 points of each face as well.
+        every: of videos, read each n-th frame.
+        fps: of videos, read at most so many frames a second.
+        start: of videos, read from this second on.
+        end: of videos, read up to this second.
+        smooth: of videos, steady the answers over time: causal looks back only, centred both ways, auto is causal for
+            cameras and centred for files.
         outline: draw faces by the lines of their points on an empty page, without a pixel of the photo.
         strict: exit with 1 if anything could not be read.
     """
@@ -40,6 +52,8 @@ class Predict:
     paths: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PATH …")] = ()
     model: Annotated[str, tyro.conf.arg(metavar="NAME|DIR")] = "product_cross_small"
     out: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    resume: bool = False
+    episodes: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     draw: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     device: str = "cpu"
     precision: Literal["fp32", "bf16"] = "fp32"
@@ -47,6 +61,11 @@ class Predict:
     min_face_px: int = 32
     crops: bool = False
     landmarks: bool = False
+    every: int = 1
+    fps: float | None = None
+    start: float = 0.0
+    end: float | None = None
+    smooth: Literal["auto", "none", "causal", "centred"] = "auto"
     outline: bool = False
     strict: bool = False
 
@@ -57,7 +76,7 @@ def run(arguments: Sequence[str]) -> int:
         Predict, prog="mien predict", args=arguments, config=(tyro.conf.FlagCreatePairsOff,), add_help=True
     )
     if not options.paths:
-        raise ConfigError("Name at least one photo, folder or pattern, as in: mien predict photo.jpg")
+        raise ConfigError("Name at least one photo, video, folder or pattern, as in: mien predict photo.jpg")
     if options.top is not None and options.top < 1:
         raise ConfigError(f"--top is at least 1; given: {options.top}")
     return predict(options)
@@ -66,9 +85,18 @@ def run(arguments: Sequence[str]) -> int:
 def predict(options: Predict) -> int:
     """Read everything that ``options`` names; returns 1 if ``strict`` and a row is an error, else 0."""
     from mien.cli.show import Report
+    from mien.predict.episode_table import EpisodeWriter
     from mien.predict.pipeline import load
+    from mien.predict.resume import Done, done_in
+    from mien.predict.sources import Video, sources
     from mien.predict.table import TableWriter
+    from mien.predict.watch import VideoOptions
 
+    if options.resume and options.out is None:
+        raise ConfigError("--resume goes on with a table; name it with --out")
+    video = VideoOptions(
+        every=options.every, fps=options.fps, start_s=options.start, end_s=options.end, smoothing=options.smooth
+    )
     predictor = load(
         options.model,
         device=options.device,
@@ -76,76 +104,50 @@ def predict(options: Predict) -> int:
         min_face_px=options.min_face_px,
         finder=None if options.crops else "default",
     )
+    smoothed = options.smooth != "none" and any(isinstance(one, Video) for one in sources(options.paths))
     report = Report(
         labels=predictor.labels, top=options.top or SHOWN_LABELS, model=predictor.model, written=options.out is not None
     )
     with ExitStack() as stack:
-        table = (
-            stack.enter_context(TableWriter(options.out, predictor.labels, predictor.model)) if options.out else None
-        )
-        drawing = Drawing(options.draw, options) if options.draw else None
+        table, done = None, Done()
+        if options.out:
+            table = TableWriter(options.out, predictor.labels, predictor.model, smoothed=smoothed)
+            done = done_in(options.out, table.names) if options.resume else done
+            stack.enter_context(table.keeping(done.length))
+        drawing = _drawing(options, predictor, stack) if options.draw else None
+        episodes = stack.enter_context(EpisodeWriter(options.episodes, predictor.labels)) if options.episodes else None
         stack.callback(report.print, options.out, options.draw)
-        for answer in _answers(predictor, options):
-            report.add(answer.predictions)
-            if table:
-                table.write(answer.predictions)
+        for answer in _answers(predictor, options, video, done.sources):
+            report.add(answer)
+            for writer in (table, episodes):
+                if writer:
+                    writer.write(answer.predictions)
             if drawing:
-                drawing.write(answer, predictor)
+                drawing.write(answer)
     return int(options.strict and report.errors > 0)
 
 
-def _answers(predictor: "Predictor", options: Predict) -> Iterator["Answer"]:
-    """The answers one by one, with a progress bar on a terminal."""
-    from mien.predict.sources import pictures
+def _drawing(options: Predict, predictor: "Predictor", stack: ExitStack) -> "Drawing":
+    from mien.cli.drawing import Drawing
 
-    answers = predictor.stream(pictures(options.paths), keep_images=options.draw is not None)
+    assert options.draw is not None
+    style = {"top": options.top, "landmarks": options.landmarks, "outline": options.outline}
+    drawing = Drawing(
+        folder=options.draw, labels=predictor.labels, style=style, start_s=options.start, end_s=options.end
+    )
+    return stack.enter_context(drawing)
+
+
+def _answers(
+    predictor: "Predictor", options: Predict, video: "VideoOptions", done: frozenset[str]
+) -> Iterator["Answer"]:
+    """The answers one by one, without those that are known, with a progress bar on a terminal."""
+    from mien.predict.sources import sources
+
+    left = (one for one in sources(options.paths) if one.name not in done)
+    answers = predictor.stream(left, keep_images=options.draw is not None, video=video)
     if not sys.stderr.isatty():
         return answers
-    total = sum(1 for _ in pictures(options.paths))
-    if total < 20:
-        return answers
-    from rich.console import Console
-    from rich.progress import track
+    from mien.cli.progress import shown
 
-    return iter(track(answers, "Reading", total, console=Console(stderr=True), transient=True))
-
-
-class Drawing:
-    """Writes drawn pictures into a folder, below which folders that were given keep their structure."""
-
-    def __init__(self, folder: Path, options: Predict) -> None:
-        self.folder, self.options = folder, options
-        self._taken: set[Path] = set()
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(f"--draw {str(folder)!r} cannot be a folder ({error.strerror})") from error
-
-    def write(self, answer: "Answer", predictor: "Predictor") -> None:
-        """Draw one answer; a picture that could not be read is left out."""
-        from mien.media.image import write_image
-        from mien.predict.draw import draw_predictions
-
-        if answer.image is None:
-            return
-        drawn = draw_predictions(
-            answer.image,
-            list(answer.predictions),
-            predictor.labels,
-            top=self.options.top,
-            landmarks=self.options.landmarks,
-            outline=self.options.outline,
-        )
-        path = self._free(answer.picture.inside or Path(answer.picture.name))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_image(path, drawn)
-
-    def _free(self, inside: Path) -> Path:
-        """A name that no other picture of this run has; JPEG stays JPEG, all else becomes PNG."""
-        path = self.folder / inside.with_suffix(DRAWN_SUFFIXES.get(inside.suffix.lower(), ".png"))
-        number = 2
-        while path in self._taken:
-            path = path.with_stem(f"{inside.stem}_{number}")
-            number += 1
-        self._taken.add(path)
-        return path
+    return shown(answers, list(sources(options.paths)))

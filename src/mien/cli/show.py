@@ -1,14 +1,18 @@
 """The answer on the terminal: one row a face, and a line that sums up. Plain text where it is not a terminal."""
 
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mien.schema.labels import LabelSet
 from mien.schema.prediction import Prediction
+
+if TYPE_CHECKING:
+    from mien.predict.answer import Answer
 
 MOST_ROWS = 500
 MOST_ROWS_IF_WRITTEN = 40
@@ -39,6 +43,34 @@ SPARE_STYLES = ("yellow", "cyan", "magenta", "green", "blue", "red", "bright_red
 """Names, not shades: the terminal's own palette suits its background."""
 
 
+@dataclass(slots=True)
+class VideoTally:
+    """How many frames of a video showed which face with which expression."""
+
+    frames: int = 0
+    end_s: float = 0.0
+    faces: dict[int, Counter[str]] = field(default_factory=dict)
+
+    def add(self, answer: "Answer") -> None:
+        """Take one frame."""
+        self.frames += 1
+        self.end_s = answer.time_s or 0.0
+        for row in answer.predictions:
+            if row.face_id is not None:
+                self.faces.setdefault(row.face_id, Counter())[
+                    row.label or STATUS_WORDS.get(row.status, row.status)
+                ] += 1
+
+    def lines(self, name: str, top: int) -> list[str]:
+        """One line for the video and one for each face, with the share of its frames by expression."""
+        lines = [f"{name}  {_count(self.frames, 'frame')}, to {self.end_s:.1f} s, {_count(len(self.faces), 'face')}"]
+        for face_id, counts in self.faces.items():
+            total = counts.total()
+            told = ", ".join(f"{word} {count / total:.0%}" for word, count in counts.most_common(top))
+            lines.append(f"  face {face_id}  {_count(total, 'frame')}  {told}")
+        return lines
+
+
 class Report:
     """Counts what comes, keeps the first rows, and prints both at the end."""
 
@@ -46,11 +78,18 @@ class Report:
         self.labels, self.top, self.model = labels, top, model
         self.most = MOST_ROWS_IF_WRITTEN if written else MOST_ROWS
         self.rows: list[Prediction] = []
-        self.photos = self.faces = self.empty = self.errors = self.hidden = 0
+        self.photos = self.frames = self.faces = self.empty = self.errors = self.hidden = 0
+        self.videos: dict[str, VideoTally] = {}
 
-    def add(self, predictions: Sequence[Prediction]) -> None:
-        """Take the rows of one photo."""
-        self.photos += 1
+    def add(self, answer: "Answer") -> None:
+        """Take the rows of one photo or frame; of frames only the counts are kept."""
+        predictions = answer.predictions
+        if answer.frame is not None:
+            self.frames += 1
+            self.errors += sum(prediction.status == "error" for prediction in predictions)
+            self.videos.setdefault(answer.source.name, VideoTally()).add(answer)
+            return
+        self.photos += answer.source.name not in self.videos
         self.faces += sum(prediction.face is not None for prediction in predictions)
         self.empty += sum(prediction.status == "no_face" for prediction in predictions)
         self.errors += sum(prediction.status == "error" for prediction in predictions)
@@ -61,19 +100,25 @@ class Report:
     def print(self, table: Path | None, drawn: Path | None) -> None:
         """Print the table and the summary to standard output."""
         summary = self.summary(table, drawn)
+        videos = [line for name, tally in self.videos.items() for line in tally.lines(name, self.top)]
         if not sys.stdout.isatty():
-            print("\n".join([*self.plain(), "", summary]))
+            rows = self.plain() if self.rows or not videos else []
+            print("\n".join([*rows, *videos, "", summary]))
             return
         from rich.console import Console
 
         console = Console(highlight=False)
         if self.rows:
             console.print(self._rich_table(console.width))
+        for line in videos:
+            console.print(line, markup=False)
         console.print(summary, style="bold", markup=False)
 
     def summary(self, table: Path | None, drawn: Path | None) -> str:
         """One line: how many photos and faces, what failed, and where the results are."""
-        parts = [_count(self.photos, "photo"), _count(self.faces, "face")]
+        videos = [_count(len(self.videos), "video"), _count(self.frames, "frame")] if self.videos else []
+        photos = [_count(self.photos, "photo"), _count(self.faces, "face")] if self.photos or not videos else []
+        parts = [*photos, *videos]
         if self.empty:
             parts.append(f"{self.empty} without a face")
         if self.errors:

@@ -18,7 +18,8 @@ from mien.engine.report import number, span, table
 from mien.engine.scenes import place
 from mien.engine.score import FROM_CONFUSION, Resampling
 from mien.media.image import read_source
-from mien.predict.pipeline import Answer, Predictor, load
+from mien.predict.answer import Answer
+from mien.predict.pipeline import Predictor, load
 from mien.predict.sources import Picture
 from mien.schema.errors import ConfigError
 from mien.schema.prediction import Prediction
@@ -113,7 +114,7 @@ def read_scenes(predictor: Predictor, samples: Sequence[Sample], size_px: int, s
             yield Picture(name=sample.key, content=scene)
 
     for found in predictor.stream(scenes()):
-        yield _reading(found, boxes.pop(found.picture.name))
+        yield _reading(found, boxes.pop(found.source.name))
 
 
 def markdown(report: Mapping[str, Any]) -> str:

@@ -27,7 +27,8 @@ def clip_indices(
     """
     assert n >= 1 and segments >= 1 and per_segment >= 1, (n, segments, per_segment)
     starts = _middle_starts(n, segments, per_segment) if rng is None else _drawn_starts(n, segments, per_segment, rng)
-    return np.minimum(starts[:, None] + np.arange(per_segment), n - 1).ravel()
+    indices: NDArray[np.int64] = np.minimum(starts[:, None] + np.arange(per_segment), n - 1).ravel()
+    return indices
 
 
 def _middle_starts(n: int, segments: int, per_segment: int) -> NDArray[np.int64]:

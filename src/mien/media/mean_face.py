@@ -32,4 +32,5 @@ MEAN_FACE: NDArray[np.float64] = np.array(
 def mean_face(crop: CropSpec, size_px: int) -> NDArray[np.float32]:
     """The mean shape in a crop, ``float32 [68, 2]`` in pixels; 0 and ``size_px`` are the edges of the crop."""
     centre = np.array([crop.eye_centre_x_ratio, crop.eye_centre_y_ratio])
-    return ((MEAN_FACE * crop.eye_distance_ratio + centre) * size_px).astype(np.float32)
+    face: NDArray[np.float32] = ((MEAN_FACE * crop.eye_distance_ratio + centre) * size_px).astype(np.float32)
+    return face

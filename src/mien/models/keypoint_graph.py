@@ -237,7 +237,8 @@ class Fusion(nn.Module):
             fused: Tensor = self.linear(every.mean(2))
             return fused
         assert self.lstm is not None
-        return self.lstm(every.flatten(0, 1))[0][:, -1].unflatten(0, every.shape[:2])
+        ends: Tensor = self.lstm(every.flatten(0, 1))[0][:, -1].unflatten(0, every.shape[:2])
+        return ends
 
 
 class KeypointGraph(nn.Module):

@@ -75,14 +75,19 @@ def draw_predictions(
     top: int | None = None,
     landmarks: bool = False,
     outline: bool = False,
+    is_frame: bool = False,
 ) -> Rgb:
-    """Draw the rows of one picture; see :func:`draw_result`."""
+    """Draw the rows of one picture; see :func:`draw_result`.
+
+    ``is_frame`` draws every picture of one size at one size, as a video needs it: cards have no margin then.
+    """
     shown = [prediction for prediction in predictions if prediction.face is not None]
-    scale = _enlargement(image, shown)
+    scale = frame_scale(image.shape[0], image.shape[1]) if is_frame else _enlargement(image, shown)
     picture = _resized(np.full_like(image, PAGE) if outline else image, scale)
     faces = [_scaled(prediction, scale) for prediction in shown]
     text_px = max(MIN_TEXT_PX, round(TEXT_RATIO * float(np.sqrt(picture.shape[0] * picture.shape[1]))))
-    cards, places, picture = _arrange(picture, shown, faces, labels, text_px, len(labels) if top is None else top)
+    most = len(labels) if top is None else top
+    cards, places, picture = _arrange(picture, shown, faces, labels, text_px, most, has_margin=not is_frame)
     canvas = Canvas(picture)
     for prediction, face in zip(shown, faces, strict=True):
         _paint_box(canvas, face, colour_of(prediction.label, labels), text_px)
@@ -101,7 +106,14 @@ def draw_predictions(
 
 
 def _arrange(
-    picture: Rgb, shown: list[Prediction], faces: list[Box], labels: LabelSet, text_px: int, top: int
+    picture: Rgb,
+    shown: list[Prediction],
+    faces: list[Box],
+    labels: LabelSet,
+    text_px: int,
+    top: int,
+    *,
+    has_margin: bool,
 ) -> tuple[list[Card], list[Box], Rgb]:
     """Cards, their places, and the picture, perhaps with a margin: the fullest arrangement that covers nothing."""
     space = Space(width=picture.shape[1], height=picture.shape[0], faces=tuple(faces))
@@ -110,7 +122,7 @@ def _arrange(
         places, covered = space.place([card.size for card in cards], gap=0.35 * size_px)
         if not covered:
             return cards, places, picture
-        if rows == 0 and len(shown) <= MAX_FACES_IN_MARGIN:
+        if rows == 0 and has_margin and len(shown) <= MAX_FACES_IN_MARGIN:
             cards = [card_of(prediction, labels, text_px, top) for prediction in shown]
             return cards, *_with_margin(picture, cards)
     return cards, places, picture
@@ -139,6 +151,11 @@ def _with_margin(picture: Rgb, cards: list[Card]) -> tuple[list[Box], Rgb]:
         places.append((x, y, x + card.size[0], y + card.size[1]))
         y += card.size[1] + gap
     return places, np.asarray(framed, np.uint8)
+
+
+def frame_scale(height: int, width: int) -> float:
+    """Factor of at least 1 by which frames of this size are enlarged before they are drawn on."""
+    return max(1.0, MIN_LONG_SIDE_PX / max(height, width))
 
 
 def _enlargement(image: Rgb, shown: list[Prediction]) -> float:

@@ -1,4 +1,4 @@
-"""From what a user names to single pictures: files, folders, patterns, arrays, in a stable order."""
+"""From what a user names to single pictures and videos: files, folders, patterns, arrays, in a stable order."""
 
 import glob
 import os
@@ -10,14 +10,26 @@ from typing import Any
 
 import numpy as np
 
+from mien.media.camera import camera_number
 from mien.schema.errors import ConfigError
 
 PICTURE_SUFFIXES = frozenset(
     {".bmp", ".dib", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 )
-"""Files of a folder that are looked at; a file that is named is always tried."""
+"""Pictures of a folder that are looked at; a file that is named is always tried."""
+
+VIDEO_SUFFIXES = frozenset(
+    {
+        *(".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts"),
+        *(".vob", ".webm", ".wmv"),
+    }
+)
+"""Files that are videos, in folders and by name."""
+
+STANDARD_INPUT = "-"
 
 _PATTERN = re.compile(r"[*?\[]")
+_NUMBERED = re.compile(r"%0?\d*d")
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
 
@@ -38,12 +50,31 @@ class Picture:
     inside: Path | None = None
 
 
-def pictures(given: Any) -> Iterator[Picture]:
-    """All pictures that a source, or a list of sources, stands for.
+@dataclass(frozen=True, slots=True)
+class Video:
+    """One video to read, frame by frame.
 
-    A file is itself; a folder is every picture in and below it, by natural order; a text with ``*``, ``?`` or ``[``
-    that is no file is a pattern (``**`` for any depth). Arrays are ``uint8 [H, W, 3]`` RGB.
-    What names nothing yields one :class:`Picture` with a ``problem``, so that it becomes a row of the table.
+    Attributes:
+        name: what the column ``source`` says.
+        content: what ``media.video.read_video`` takes.
+        inside: path below the folder that was given, else the bare file name; ``None`` for cameras and pipes.
+        is_live: whether its frames come in their own time, as a camera's do.
+    """
+
+    name: str
+    content: Any
+    inside: Path | None = None
+    is_live: bool = False
+
+
+def sources(given: Any) -> Iterator[Picture | Video]:
+    """All pictures and videos that a source, or a list of sources, stands for.
+
+    A file is itself; a folder is every picture and video in and below it, by natural order; a text with ``*``, ``?`` or
+    ``[`` that is no file is a pattern (``**`` for any depth). Arrays are ``uint8 [H, W, 3]`` RGB. Numbered pictures
+    written as ``frames/%05d.png`` are one video, and so are cameras (``"0"``, ``"/dev/video0"``) and ``"-"``, the
+    standard input. What names nothing yields one :class:`Picture` with a ``problem``, so that it becomes a row of the
+    table.
 
     Raises:
         ConfigError: if a source is of a type that cannot be a picture.
@@ -61,7 +92,7 @@ def natural_key(text: str) -> list[tuple[int, int, str]]:
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part.casefold()) for part in parts]
 
 
-def _expand(given: Any, index: int) -> Iterator[Picture]:
+def _expand(given: Any, index: int) -> Iterator[Picture | Video]:
     if isinstance(given, str | os.PathLike):
         yield from _expand_path(os.fspath(given))
     elif isinstance(given, bytes):
@@ -77,42 +108,53 @@ def _expand(given: Any, index: int) -> Iterator[Picture]:
         )
 
 
-def _expand_path(text: str) -> Iterator[Picture]:
+def _expand_path(text: str) -> Iterator[Picture | Video]:
     path = Path(text).expanduser()
-    if path.is_dir():
-        yield from _some(text, _in_folder(path), f"There is no picture in the folder {text!r}.")
+    if text == STANDARD_INPUT or (camera_number(text) is not None and not path.is_file()):
+        yield Video(text, text, is_live=True)
+    elif path.is_dir():
+        yield from _some(text, _in_folder(path), f"There is no picture or video in the folder {text!r}.")
+    elif _NUMBERED.search(path.name) and not path.exists():
+        yield Video(text, str(path), Path(_NUMBERED.sub("", path.stem).rstrip("_-. ") or path.parent.name))
     elif path.exists() or not _PATTERN.search(text):
-        yield Picture(text, path, "" if path.exists() else _absent(text), Path(path.name))
+        problem = "" if path.exists() else _absent(text)
+        yield _file(text, path, Path(path.name)) if not problem else Picture(text, path, problem, Path(path.name))
     else:
         yield from _some(text, _matches(str(path)), f"No file matches the pattern {text!r}.")
 
 
-def _some(name: str, found: Iterable[Picture], problem: str) -> Iterator[Picture]:
+def _file(name: str, path: Path, inside: Path) -> Picture | Video:
+    if path.suffix.lower() in VIDEO_SUFFIXES:
+        return Video(name, path, inside)
+    return Picture(name, path, inside=inside)
+
+
+def _some(name: str, found: Iterable[Picture | Video], problem: str) -> Iterator[Picture | Video]:
     """``found``, or one picture with ``problem`` if that is empty."""
     empty = True
-    for picture in found:
+    for source in found:
         empty = False
-        yield picture
+        yield source
     if empty:
         yield Picture(name, None, problem)
 
 
-def _in_folder(folder: Path) -> Iterator[Picture]:
+def _in_folder(folder: Path) -> Iterator[Picture | Video]:
     for parent, folders, files in os.walk(folder):
         folders[:] = sorted((name for name in folders if not name.startswith((".", "__MACOSX"))), key=natural_key)
         for name in sorted(files, key=natural_key):
             path = Path(parent, name)
-            if path.suffix.lower() in PICTURE_SUFFIXES and not name.startswith("."):
-                yield Picture(str(path), path, inside=path.relative_to(folder))
+            if path.suffix.lower() in PICTURE_SUFFIXES | VIDEO_SUFFIXES and not name.startswith("."):
+                yield _file(str(path), path, path.relative_to(folder))
 
 
-def _matches(pattern: str) -> Iterator[Picture]:
+def _matches(pattern: str) -> Iterator[Picture | Video]:
     for match in sorted(glob.glob(pattern, recursive=True), key=natural_key):  # noqa: PTH207 - Path.glob takes no absolute pattern
         path = Path(match)
         if path.is_dir():
             yield from () if "**" in pattern else _in_folder(path)
         else:
-            yield Picture(match, path, inside=Path(path.name))
+            yield _file(match, path, Path(path.name))
 
 
 def _absent(text: str) -> str:

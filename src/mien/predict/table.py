@@ -1,12 +1,14 @@
 """The table of an answer: its rows, and CSV, JSON lines, Parquet and pandas made of them.
 
-Columns are ``LEADING_COLUMNS``, then ``p_<label>`` for each class of the model. A column that is not used is empty,
+Columns are ``LEADING_COLUMNS``, then ``p_<label>`` for each class of the model, then ``raw_p_<label>`` if answers are
+smoothed over time. A column that is not used is empty,
 never absent. Numbers are rounded where they are put into a row, so every format holds the same digits:
 boxes to 1/100 pixel, seconds, scores and probabilities to six decimals.
 """
 
 import csv
 import json
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, Any, Self
@@ -28,18 +30,21 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 SUFFIXES = (".csv", ".jsonl", ".parquet")
 
 
-def column_names(labels: LabelSet) -> tuple[str, ...]:
-    """Names of all columns, in order."""
-    return (*LEADING_COLUMNS, *(f"p_{name}" for name in labels.names))
+def column_names(labels: LabelSet, *, smoothed: bool = False) -> tuple[str, ...]:
+    """Names of all columns, in order; ``smoothed`` adds the probabilities before smoothing."""
+    kinds = ("p", "raw_p") if smoothed else ("p",)
+    return (*LEADING_COLUMNS, *(f"{kind}_{name}" for kind in kinds for name in labels.names))
 
 
-def row_of(prediction: Prediction, labels: LabelSet, model: str) -> dict[str, Cell]:
+def row_of(prediction: Prediction, labels: LabelSet, model: str, *, smoothed: bool = False) -> dict[str, Cell]:
     """One row: every column of :func:`column_names`, ``None`` where there is nothing to say."""
-    row: dict[str, Cell] = dict.fromkeys(column_names(labels))
+    row: dict[str, Cell] = dict.fromkeys(column_names(labels, smoothed=smoothed))
     row.update(
         source=prediction.source,
         frame=prediction.frame,
         time_s=prediction.time_s,
+        start_s=prediction.start_s,
+        end_s=prediction.end_s,
         face_id=prediction.face_id,
         label=prediction.label,
         score=prediction.score,
@@ -52,12 +57,20 @@ def row_of(prediction: Prediction, labels: LabelSet, model: str) -> dict[str, Ce
         row.update(face_score=prediction.face.score, alignment=prediction.face.alignment)
     if prediction.probabilities is not None:
         row.update(zip((f"p_{name}" for name in labels.names), prediction.probabilities.tolist(), strict=True))
+    if smoothed and prediction.raw is not None:
+        row.update(zip((f"raw_p_{name}" for name in labels.names), prediction.raw.tolist(), strict=True))
     return {name: _rounded(name, value) for name, value in row.items()}
+
+
+def is_smoothed(result: Result) -> bool:
+    """Whether any answer was smoothed over time."""
+    return any(prediction.raw is not None for prediction in result.predictions)
 
 
 def rows_of(result: Result) -> list[dict[str, Cell]]:
     """One row a prediction, in their order."""
-    return [row_of(prediction, result.labels, result.model) for prediction in result.predictions]
+    smoothed = is_smoothed(result)
+    return [row_of(one, result.labels, result.model, smoothed=smoothed) for one in result.predictions]
 
 
 def columns_of(result: Result) -> dict[str, NDArray[Any]]:
@@ -67,7 +80,7 @@ def columns_of(result: Result) -> dict[str, NDArray[Any]]:
     """
     rows = rows_of(result)
     columns: dict[str, NDArray[Any]] = {}
-    for name in column_names(result.labels):
+    for name in column_names(result.labels, smoothed=is_smoothed(result)):
         cells = [row[name] for row in rows]
         if name in TEXTS:
             columns[name] = np.array(["" if cell is None else cell for cell in cells], dtype=object)
@@ -97,7 +110,7 @@ def save(result: Result, path: Path) -> Path:
         ConfigError: if the suffix is another, or the file cannot be written.
         MissingExtraError: if Parquet is asked for and polars is not installed.
     """
-    with TableWriter(path, result.labels, result.model) as table:
+    with TableWriter(path, result.labels, result.model, smoothed=is_smoothed(result)) as table:
         table.write(result.predictions)
     return path
 
@@ -109,21 +122,32 @@ class TableWriter:
     also when it is left by an interrupt.
     """
 
-    def __init__(self, path: Path, labels: LabelSet, model: str) -> None:
+    def __init__(self, path: Path, labels: LabelSet, model: str, *, smoothed: bool = False) -> None:
         if path.suffix.lower() not in SUFFIXES:
             raise ConfigError(f"The table is written as {', '.join(SUFFIXES)}; given: {str(path)!r}")
         self.path, self.labels, self.model = path, labels, model
-        self.names = column_names(labels)
+        self.smoothed = smoothed
+        self.names = column_names(labels, smoothed=smoothed)
         self._kept: list[dict[str, Cell]] = []
         self._file: IO[str] | None = None
+        self._length = 0
+
+    def keeping(self, length: int) -> Self:
+        """The same writer, going on after the first ``length`` bytes of the file that is there; 0 starts anew."""
+        self._length = length
+        return self
 
     def __enter__(self) -> Self:
         if self.path.suffix.lower() == ".parquet":
             _polars()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("w", encoding="utf-8", errors="backslashreplace", newline="")
-            if self.path.suffix.lower() == ".csv":
+            mode = "r+" if self._length else "w"
+            self._file = self.path.open(mode, encoding="utf-8", errors="backslashreplace", newline="")
+            if self._length:
+                self._file.truncate(self._length)
+                self._file.seek(0, os.SEEK_END)
+            elif self.path.suffix.lower() == ".csv":
                 csv.writer(self._file, lineterminator="\n").writerow(self.names)
         except OSError as error:
             raise _unwritable(self.path, error) from error
@@ -132,7 +156,7 @@ class TableWriter:
     def write(self, predictions: Iterable[Prediction]) -> None:
         """Append one row a prediction."""
         assert self._file is not None, "write() belongs inside the with block"
-        rows = [row_of(prediction, self.labels, self.model) for prediction in predictions]
+        rows = [row_of(one, self.labels, self.model, smoothed=self.smoothed) for one in predictions]
         try:
             match self.path.suffix.lower():
                 case ".csv":

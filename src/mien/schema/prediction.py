@@ -74,6 +74,9 @@ class Prediction:
         probabilities: ``float32 [C]``, summing to 1, in the order of the result's labels.
         frame: index of the frame in its source, from 0.
         time_s: time of the frame.
+        start_s: where a window of frames begins, for models of clips.
+        end_s: where it ends.
+        raw: probabilities of this frame alone, where ``probabilities`` are smoothed over time.
     """
 
     source: str
@@ -86,6 +89,9 @@ class Prediction:
     probabilities: NDArray[np.float32] | None = None
     frame: int | None = None
     time_s: float | None = None
+    start_s: float | None = None
+    end_s: float | None = None
+    raw: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +121,7 @@ class Result:
 
     @property
     def columns(self) -> dict[str, NDArray[Any]]:
-        """The table: ``LEADING_COLUMNS``, then ``p_<label>``; one array of length N a column."""
+        """The table: ``LEADING_COLUMNS``, then ``p_<label>``, then ``raw_p_<label>`` where answers are smoothed."""
         columns: dict[str, NDArray[Any]] = resolve("mien.predict.table:columns_of")(self)
         return columns
 
@@ -127,6 +133,10 @@ class Result:
         """Write the table to ``.csv``, ``.jsonl`` or ``.parquet``; the suffix decides."""
         written: Path = resolve("mien.predict.table:save")(self, Path(path))
         return written
+
+    def episodes(self, **settings: float) -> Any:
+        """What each face of each video expressed over time: shares and episodes, as ``predict.episodes`` has them."""
+        return resolve("mien.predict.episodes:summaries_of")(self, **settings)
 
     def draw(self, source: str | None = None) -> NDArray[np.uint8]:
         """A picture with boxes, labels and bars of probabilities, ``uint8 [H, W, 3]`` RGB.

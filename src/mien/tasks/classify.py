@@ -68,7 +68,10 @@ class Classify:
         logits = np.asarray(outputs.get("logits", ()), dtype=np.float32)
         if logits.ndim != 2 or logits.shape[1] != len(self.labels):
             raise ConfigError(f"Expected logits [N, {len(self.labels)}] of {self.labels.id!r}; given: {logits.shape}")
-        probabilities = _softmax(logits / np.float32(self.temperature))
+        return self.judge(_softmax(logits / np.float32(self.temperature)))
+
+    def judge(self, probabilities: NDArray[np.float32], /) -> ClassPredictions:
+        """Answers for probabilities ``float32 [N, C]``, such as those that were smoothed over time."""
         index = probabilities.argmax(1)
         score = np.take_along_axis(probabilities, index[:, None], axis=1)[:, 0]
         return ClassPredictions(

@@ -55,8 +55,8 @@ def corner_indices(cheeks: bool = True) -> Int[Tensor, "K 3"]:
 
 def key_points(landmarks: Float[Tensor, "T 68 2"], corners: Int[Tensor, "K 3"]) -> Float[Tensor, "T K 2"]:
     """Key points of each frame in the unit of the landmarks."""
-    points: Tensor = landmarks.index_select(1, corners.flatten())
-    return points.unflatten(1, (-1, 3)).mean(2)
+    points: Tensor = landmarks.index_select(1, corners.flatten()).unflatten(1, (-1, 3)).mean(2)
+    return points
 
 
 def adjacency(norm: Norm = "row", cheeks: bool = True) -> Float[Tensor, "K K"]:

@@ -1,0 +1,110 @@
+"""Drawn pictures and annotated videos, in a folder below which folders that were given keep their structure."""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from mien.schema.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mien.media.video_writer import VideoWriter
+    from mien.predict.answer import Answer
+    from mien.predict.sources import Picture, Video
+    from mien.schema.labels import LabelSet
+
+DRAWN_SUFFIXES = {".jpg": ".jpg", ".jpeg": ".jpg"}
+LIVE_NAME = "live"
+
+
+@dataclass(slots=True, kw_only=True)
+class Drawing(AbstractContextManager["Drawing"]):
+    """Writes what was found onto pictures and frames.
+
+    Attributes:
+        folder: where to; made if it is not there.
+        labels: the classes.
+        style: further arguments of ``draw_predictions``.
+        start_s: second from which videos are read.
+        end_s: second before which they are read.
+    """
+
+    folder: Path
+    labels: "LabelSet"
+    style: dict[str, Any]
+    start_s: float = 0.0
+    end_s: float | None = None
+    _taken: set[Path] = field(default_factory=set)
+    _video: "tuple[Video, VideoWriter] | None" = None
+
+    def __post_init__(self) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"--draw {str(self.folder)!r} cannot be a folder ({error.strerror})") from error
+
+    def write(self, answer: "Answer") -> None:
+        """Draw one answer; what could not be read is left out."""
+        from mien.media.image import write_image
+        from mien.predict.draw import draw_predictions
+        from mien.predict.sources import Video
+
+        if self._video is not None and answer.source is not self._video[0]:
+            self._finish()
+        if answer.image is None:
+            return
+        is_frame = isinstance(answer.source, Video)
+        drawn = draw_predictions(answer.image, list(answer.predictions), self.labels, is_frame=is_frame, **self.style)
+        if is_frame:
+            assert answer.time_s is not None
+            self._writer(answer).write(drawn, answer.time_s)
+            return
+        path = self._free(answer.source)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_image(path, drawn)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        if self._video is not None and kind is not None:
+            self._video[1].abort()
+            self._video = None
+        self._finish()
+
+    def _writer(self, answer: "Answer") -> "VideoWriter":
+        """The file of the video that is being read."""
+        from mien.media.video_writer import VideoWriter
+        from mien.predict.draw import frame_scale
+        from mien.predict.sources import Video
+
+        if self._video is None:
+            video, info = answer.source, answer.info
+            assert isinstance(video, Video) and info is not None
+            scale = frame_scale(info.height, info.width)
+            writer = VideoWriter(
+                self._free(video, ".mp4"),
+                replace(info, width=round(info.width * scale), height=round(info.height * scale)),
+                sound_from=video.content if isinstance(video.content, Path) else None,
+                start_s=self.start_s,
+                end_s=self.end_s,
+            )
+            self._video = video, writer
+        return self._video[1]
+
+    def _finish(self) -> None:
+        if self._video is not None:
+            _, writer = self._video
+            self._video = None
+            writer.close()
+
+    def _free(self, source: "Picture | Video", suffix: str = "") -> Path:
+        """A name that nothing else of this run has; JPEG stays JPEG, other pictures become PNG."""
+        inside = source.inside or Path(source.name if not suffix else LIVE_NAME)
+        path = self.folder / inside.with_suffix(suffix or DRAWN_SUFFIXES.get(inside.suffix.lower(), ".png"))
+        number = 2
+        while path in self._taken:
+            path = path.with_stem(f"{inside.stem}_{number}")
+            number += 1
+        self._taken.add(path)
+        return path
