@@ -205,6 +205,14 @@ def test_the_graph_starts_small() -> None:
     assert weight.std().item() == pytest.approx(24**-0.5 / 3**0.5, rel=0.1)
 
 
+def test_the_identity_opens_every_gate(clip: Tensor, landmarks: Tensor) -> None:
+    network = tiny(gate_init="identity").eval()
+    local, whole = network.forward_vectors(clip, landmarks)
+    gate = network.gcn.gate(local, whole)
+    torch.testing.assert_close(gate, (local * whole[:, :, None]).sum(-1) / 24**0.5)
+    assert (gate > 0).all()
+
+
 # Fusion
 
 
@@ -330,6 +338,7 @@ SWITCHES: tuple[dict[str, Any], ...] = (
     {"cheeks": False, "fusion": "lstm"},
     {"gate_axis": "source"},
     {"gate_scale": "none"},
+    {"gate_init": "identity"},
     {"heat_norm": "sum"},
     {"final_norm": True, "drop": 0.1},
     {"depth": 1, "heads": 1},

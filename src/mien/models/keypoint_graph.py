@@ -14,6 +14,8 @@ Where the text is silent or contradicts itself, a field of :class:`Config` state
 - Equation 3 as printed does not fit its shapes; read as written in :class:`GraphConvolution`, all do. The global vector
   passes the same linear layer as the local ones, since Table 11 speaks of four parts of equal width.
 - 17 million parameters are met with a hidden width of 768 in the transformer; Former-DFER has 1024 (17.8 million).
+- Vectors are never negative and much alike, so one random W opens or closes nearly all gates of all frames together;
+  closed ones pass no gradient to W. ``gate_init="identity"`` starts with all of them open.
 - Which key points, which edges and how wide the heat maps are: see ``layers/face_graph.py``.
 - Frames without landmarks take them from the nearest frame that has some (``media.tensors``).
 
@@ -67,6 +69,8 @@ class Config:
         graph: the graph convolution (Table 9); without it a linear layer of the same widths.
         gate_axis: whether gates weigh the node that receives (equation 3 read literally) or the one that sends.
         gate_scale: ``root`` divides the gate's bilinear form by the root of its width [D]; ``none`` is literal.
+        gate_init: ``uniform`` draws the gate's matrix as a linear layer's; ``identity`` starts with the product of
+            both vectors, which closes no gate [D].
         adj_norm: how the adjacency is normalised.
         node_width: of a node after the graph.
         fusion: what makes a frame of its nodes (Table 10): region means, the mean of all, or the end of an LSTM.
@@ -99,6 +103,7 @@ class Config:
     graph: bool = True
     gate_axis: Literal["target", "source"] = "target"
     gate_scale: Literal["root", "none"] = "root"
+    gate_init: Literal["uniform", "identity"] = "uniform"
     adj_norm: face_graph.Norm = "row"
     node_width: int = 128
     fusion: Literal["region", "mean", "lstm"] = "region"
@@ -190,9 +195,9 @@ class GraphConvolution(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         width = config.widths[-1]
-        self.weight = nn.Parameter(torch.empty(width, width)) if config.graph else None
-        if self.weight is not None:
-            nn.init.uniform_(self.weight, -(width**-0.5), width**-0.5)
+        drawn = torch.empty(width, width).uniform_(-(width**-0.5), width**-0.5)
+        start = torch.eye(width) if config.gate_init == "identity" else drawn
+        self.weight = nn.Parameter(start) if config.graph else None
         self.scale = width**-0.5 if config.gate_scale == "root" else 1.0
         self.gates_senders = config.gate_axis == "source"
         self.linear = nn.Linear(width, config.node_width)
