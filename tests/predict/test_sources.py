@@ -62,7 +62,7 @@ def test_what_is_not_there_becomes_one_picture_with_a_problem(given: str, proble
 
 def test_an_empty_folder_is_one_problem(tmp_path: Path) -> None:
     (picture,) = sources(tmp_path)
-    assert picture.problem == f"There is no picture in the folder {str(tmp_path)!r}."
+    assert picture.problem == f"There is no picture or video in the folder {str(tmp_path)!r}."
 
 
 def test_pixels_get_names_by_their_position(tmp_path: Path) -> None:
