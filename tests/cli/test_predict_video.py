@@ -120,7 +120,7 @@ def test_a_video_from_the_standard_input(command: list[str], clips: Path, tmp_pa
             [*command, "-", "--out", str(tmp_path / "t.csv")], stdin=video, check=True, stdout=subprocess.DEVNULL
         )
     rows = rows_of(tmp_path / "t.csv")
-    assert (len(rows), {row["source"] for row in rows}) == (60, {"-"})
+    assert (len(rows), {row["source"] for row in rows}) == (60, {"stdin"})
 
 
 def test_one_bad_video_among_good_ones_is_a_row(mien: Callable, tiny_bundle: Path, clips: Path, tmp_path: Path) -> None:

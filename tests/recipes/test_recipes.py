@@ -37,7 +37,7 @@ def test_a_recipe_is_a_run_of_its_name_that_can_be_written_down(name):
     assert isinstance(run.model, type(resolve(MODELS[run.architecture])()))
     assert run.data.reader in READERS
     assert READERS[run.data.reader].read
-    assert run.model.inputs().keys() == {"image"}
+    assert run.model.inputs().keys() == ({"clip", "landmarks"} if run.architecture == "keypoint_graph" else {"image"})
     assert from_json(json.loads(json.dumps(to_json(run)))) == run
     labels = LABEL_SETS.get(run.data.label_set or READERS[run.data.reader].labels or "", BASIC_7)
     assert callable(run.loss.build(labels))

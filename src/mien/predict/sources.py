@@ -111,7 +111,7 @@ def _expand(given: Any, index: int) -> Iterator[Picture | Video]:
 def _expand_path(text: str) -> Iterator[Picture | Video]:
     path = Path(text).expanduser()
     if text == STANDARD_INPUT or (camera_number(text) is not None and not path.is_file()):
-        yield Video(text, text, is_live=True)
+        yield Video("stdin" if text == STANDARD_INPUT else text, text, is_live=True)
     elif path.is_dir():
         yield from _some(text, _in_folder(path), f"There is no picture or video in the folder {text!r}.")
     elif _NUMBERED.search(path.name) and not path.exists():

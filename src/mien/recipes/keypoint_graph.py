@@ -47,6 +47,7 @@ ROWS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "no_cheeks": {"model.cheeks": False},
         "gate_source": {"model.gate_axis": "source"},
         "gate_literal": {"model.gate_scale": "none"},
+        "gate_identity": {"model.gate_init": "identity"},
         "heat_sum": {"model.heat_norm": "sum"},
         "enlarge_none": {"model.enlarge": "none"},
         "enlarge_two": {"model.enlarge": "layer3+4"},
@@ -130,12 +131,15 @@ def afew() -> Run:
 
 
 def synthetic() -> Run:
-    """The network of the paper on drawn clips at 48 pixels, which it has to understand in time, on a CPU."""
+    """The network of the paper on drawn clips at 48 pixels, which it has to understand in time, on a CPU.
+
+    The gates of the graph start open: from random weights all of them may be closed, for good (see the model's page).
+    """
     base = dfew()
     return replace(
         base,
         name="keypoint_graph_synthetic",
-        model=replace(base.model, size_px=48),
+        model=replace(base.model, size_px=48, gate_init="identity"),
         data=DataConfig(reader="synthetic_clips", halve_valid=False, drop_duplicates=False),
         augment=Augment(flip=0.5, crop_area=(0.7, 1.0)),
         train=TrainConfig(
