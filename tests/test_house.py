@@ -19,6 +19,7 @@ CORE = {"av", "cv2", "numpy", "openvino", "PIL", "rich", "safetensors", "tyro"}
 TESTED_BY = {
     "cli/drawing.py": "cli/test_predict_video.py",
     "cli/progress.py": "cli/test_predict_video.py",
+    "data/clip_input.py": "data/test_clips.py",
     "data/drawing/paint.py": "data/test_synthetic.py",
     "data/drawing/pen.py": "data/test_synthetic.py",
     "data/readers/text.py": "data/readers/test_readers.py",

@@ -20,11 +20,12 @@ from mien.schema.sample import FrameFolder, Sample, Targets
 
 SPEC = ClipSpec(n_frames=4, segments=2, per_segment=2, size_px=48)
 INPUTS = {"clip": SPEC, "landmarks": LandmarkSpec(n_frames=4, size_px=48)}
+Drawn = tuple[tuple[Labelled, ...], list[ClipFaces]]
 MOVED = Augment(flip=0.5, scale_ratio=0.1, rotation_deg=20.0, crop_area=(0.5, 1.0))
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[tuple[Labelled, ...], list[ClipFaces]]:
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Drawn:
     splits = make_splits(synthetic_clips.samples(14), DataConfig(reader="synthetic_clips", halve_valid=False))
     items = splits.train[:4]
     known = prepare_clips(
@@ -37,7 +38,7 @@ def eyes_of(points: np.ndarray) -> np.ndarray:
     return np.stack([points[..., 36:42, :].mean(-2), points[..., 42:48, :].mean(-2)], axis=-2)
 
 
-def test_faces_are_aligned_in_every_frame(drawn) -> None:
+def test_faces_are_aligned_in_every_frame(drawn: Drawn) -> None:
     batch = Clips(*drawn, INPUTS).__getitems__(range(4))
     assert batch["clip"].shape == (4, 4, 3, 48, 48)
     assert batch["landmarks"].shape == (4, 4, 68, 2)
@@ -46,14 +47,14 @@ def test_faces_are_aligned_in_every_frame(drawn) -> None:
     np.testing.assert_allclose(np.linalg.norm(eyes[..., 1, :] - eyes[..., 0, :], axis=-1), 0.34 * 48, atol=0.3)
 
 
-def test_evaluation_takes_the_middle_of_each_segment_and_is_repeatable(drawn) -> None:
+def test_evaluation_takes_the_middle_of_each_segment_and_is_repeatable(drawn: Drawn) -> None:
     clips = Clips(*drawn, INPUTS)
-    assert clips.frames_of(0).tolist() == clip_indices(48, 2, 2).tolist()
+    assert clips.make.frames_of(48).tolist() == clip_indices(48, 2, 2).tolist()
     first, again = clips[1], clips[1]
     assert all(bool((first[name] == again[name]).all()) for name in first)
 
 
-def test_one_augmentation_moves_all_frames_and_landmarks_alike(drawn) -> None:
+def test_one_augmentation_moves_all_frames_and_landmarks_alike(drawn: Drawn) -> None:
     items, faces = drawn
     still = [replace(one, eyes=one.eyes[[0] * 48], landmarks=one.landmarks[[0] * 48]) for one in faces]
     clips = Clips(items, still, INPUTS, augment=MOVED)
@@ -69,12 +70,12 @@ def test_one_augmentation_moves_all_frames_and_landmarks_alike(drawn) -> None:
     np.testing.assert_array_equal(other[7]["clip"].numpy()[0], batch["clip"].numpy()[7])
 
 
-def test_batches_through_the_loader(drawn) -> None:
+def test_batches_through_the_loader(drawn: Drawn) -> None:
     found = list(batches(Clips(*drawn, INPUTS), 3))
     assert [len(batch["label"]) for batch in found] == [3, 1]
 
 
-def test_another_size_keeps_landmarks_on_the_face(drawn) -> None:
+def test_another_size_keeps_landmarks_on_the_face(drawn: Drawn) -> None:
     clips = Clips(*drawn, INPUTS)
     small, large = clips[0]["landmarks"].numpy(), clips.resized(96)[0]["landmarks"].numpy()
     assert clips.resized(96)[0]["clip"].shape == (1, 4, 3, 96, 96)

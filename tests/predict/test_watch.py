@@ -145,4 +145,4 @@ def test_two_people_on_real_footage_keep_their_numbers(mien_data: Path) -> None:
     found = mien.load()(mien_data / "video" / "pyfeat_face_noface.mov")
     assert [row.frame for row in found] == list(range(169))
     assert {row.face_id for row in found if row.status == "ok"} == {0}
-    assert {row.status for row in found[-60:]} == {"no_face"}
+    assert {row.status for row in list(found)[-60:]} == {"no_face"}

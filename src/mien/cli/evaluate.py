@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -19,6 +19,9 @@ class Evaluate:
         dataset: name of a dataset; `mien data list` shows them.
         data: root of the dataset; by default its folder under $MIEN_DATA.
         split: valid reports the half that chose nothing, and lists the other half and the whole beside it.
+        fold: of a dataset with official folds, measure on what this fold holds back.
+        folds: measure one model a fold, named with {fold} for its number as in 'runs/fold_{fold}/bundle', each on what
+            its fold holds back; prints every fold, mean and deviation.
         out: folder for report.json, report.md, confusion.png and reliability.png.
         runtime: what computes: openvino, onnx (extra `export`) or torch (extra `train`).
         device: cpu; cuda for onnx and torch.
@@ -34,6 +37,8 @@ class Evaluate:
     dataset: str
     data: Annotated[Path | None, tyro.conf.arg(metavar="ROOT")] = None
     split: Literal["train", "valid", "valid_a", "valid_b", "test"] = "valid"
+    fold: int | None = None
+    folds: bool = False
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     runtime: Literal["openvino", "onnx", "torch"] = "openvino"
     device: str = "cpu"
@@ -47,6 +52,8 @@ class Evaluate:
 def run(arguments: Sequence[str]) -> int:
     """Parse the arguments of ``mien evaluate``, measure and print the figures."""
     options = tyro.cli(Evaluate, prog="mien evaluate", args=arguments, config=(tyro.conf.FlagCreatePairsOff,))
+    if options.folds:
+        return _folds(options)
     evaluate = reach("mien.engine.evaluate:evaluate", extra="evaluate", purpose="Evaluating")
     report = evaluate(
         options.model,
@@ -60,6 +67,7 @@ def run(arguments: Sequence[str]) -> int:
         crop=options.crop,
         resamples=options.resamples,
         seed=options.seed,
+        **({} if options.fold is None else {"data": _held_back(options)}),
     )
     dataset = report["dataset"]
     print(f"{report['bundle']['name']} on {dataset['title']}, {dataset['part']}: {report['faces']} faces\n")
@@ -74,6 +82,23 @@ def run(arguments: Sequence[str]) -> int:
         _end_to_end(options)
     if options.out:
         print(f"\nreport: {options.out / 'report.md'}")
+    return 0
+
+
+def _held_back(options: Evaluate) -> Any:
+    from mien.data.splits import DataConfig
+
+    return DataConfig(reader=options.dataset, fold=options.fold, halve_valid=False)
+
+
+def _folds(options: Evaluate) -> int:
+    """Measure one model a fold, and print a line for each figure."""
+    measure = reach("mien.engine.folds:evaluate_folds", extra="evaluate", purpose="Evaluating")
+    settings = ("runtime", "device", "precision", "crop", "resamples", "seed")
+    how = {name: getattr(options, name) for name in settings}
+    summary = measure(options.model, options.dataset, root=options.data, out=options.out, **how)
+    markdown = reach("mien.engine.folds:markdown", extra="evaluate", purpose="Evaluating")
+    print(markdown(summary).partition("Counts of all folds")[0].rstrip())
     return 0
 
 

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from mien.data.readers import READERS, read_dataset
 from mien.data.splits import DataConfig, Labelled, Splits, data_fingerprint, make_splits
 from mien.engine.measure import Answers, Crop, answer
+from mien.engine.measure_clips import answer_clips
 from mien.engine.report import drawing_is_possible, write_report
 from mien.engine.score import Resampling, classification_figures, headline, landmark_figures
 from mien.engine.surroundings import surroundings
 from mien.metrics.calibration import fit_min_score, fit_temperature, softmax
 from mien.runtime.bundle import Bundle, find_bundle, revise_bundle
-from mien.runtime.session import Precision, open_session
+from mien.runtime.session import Precision, Session, open_session
 from mien.schema.errors import BundleError, ConfigError, DatasetError
 from mien.schema.labels import LabelSet
 from mien.schema.sample import Sample
@@ -26,6 +27,9 @@ from mien.schema.tables import resolve
 from mien.tasks import task_from_json
 
 REPORT_VERSION = 1
+CLIP_BATCH = 16
+"""Clips in one run of a network."""
+
 SPLITS = ("train", "valid", "valid_a", "valid_b", "test")
 REFERENCE = "mien.recipes.reference:reported"
 
@@ -117,9 +121,9 @@ def evaluate(
     samples = read_dataset(dataset, root)
     views, dropped = views_of(samples, data or DataConfig(reader=dataset), split, bundle.labels)
     session = open_session(bundle, runtime, device, precision=precision)
-    answers = answer(
+    answers = answers_of(
+        bundle,
         session,
-        bundle.image_spec(),
         _all_samples(views),
         dataset=dataset,
         crop=crop,
@@ -151,6 +155,14 @@ def evaluate(
     if out is not None:
         write_report(report, out)
     return report
+
+
+def answers_of(bundle: Bundle, session: Session, samples: Sequence[Sample], **how: Any) -> Answers:
+    """What a network answers for faces, or for clips if that is what it reads; ``how`` as in :func:`answer`."""
+    if "clip" in bundle.inputs:
+        size = min(how.pop("batch_size", CLIP_BATCH), CLIP_BATCH)
+        return answer_clips(session, bundle.inputs, samples, batch_size=size, **how)
+    return answer(session, bundle.image_spec(), samples, **how)
 
 
 def views_of(
@@ -219,7 +231,7 @@ def fit_temperature_and_threshold(
     views, _ = views_of(samples, data or DataConfig(reader=dataset), "valid_a", bundle.labels)
     half = views[0]
     session = open_session(bundle, runtime)
-    answers = answer(session, bundle.image_spec(), half.samples, dataset=dataset, crop=crop, progress=progress)
+    answers = answers_of(bundle, session, half.samples, dataset=dataset, crop=crop, progress=progress)
     logits = answers.outputs["logits"]
     temperature = fit_temperature(half.truth, logits)
     min_score = fit_min_score(half.truth, softmax(logits, temperature), worth)

@@ -100,7 +100,7 @@ def _batches(
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
     starts = list(range(0, len(samples), size))
     with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
-        for start in _tracked(starts, progress):
+        for start in tracked(starts, progress):
             part = slice(start, start + size)
             done = list(pool.map(lambda s, f: _input(s, f, spec), samples[part], faces[part]))
             yield np.stack([tensor for tensor, _ in done]), np.stack([points for _, points in done])
@@ -122,7 +122,8 @@ def _known_points(face: Face, matrix: NDArray[np.float64], side: int) -> NDArray
     return points.ravel()
 
 
-def _tracked(starts: list[int], progress: bool) -> Iterator[int]:
+def tracked(starts: list[int], progress: bool) -> Iterator[int]:
+    """The same numbers, with a bar if asked for."""
     if not progress:
         return iter(starts)
     from rich.console import Console

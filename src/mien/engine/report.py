@@ -215,7 +215,7 @@ def _figure(width: float, height: float) -> tuple[Any, Any]:
     return figure, axes
 
 
-def draw_confusion(report: Report, path: Path) -> None:
+def draw_confusion(report: Report, path: Path, title: str = "") -> None:
     """The confusion matrix as a PNG: truth on rows, percent of each row, counts beneath."""
     labels, percent = report["labels"], report["confusion"]["percent"]
     counts, size = report["confusion"]["counts"], len(report["labels"])
@@ -232,14 +232,16 @@ def draw_confusion(report: Report, path: Path) -> None:
     axes.set_yticks(range(size), [f"{label} ({total})" for label, total in zip(labels, totals, strict=True)])
     axes.set_xlabel("answer", color=INK)
     axes.set_ylabel("truth (faces)", color=INK)
-    accuracy, mean = (report["metrics"][name]["value"] for name in ("accuracy", "mean_class_accuracy"))
-    axes.set_title(
-        f"{report['bundle']['name']}, {report['dataset']['title']}, {report['dataset']['part']}\n"
-        f"percent of each row; accuracy {number(accuracy)}, mean class accuracy {number(mean)}",
-        color=INK,
-        fontsize=10,
-    )
+    axes.set_title(title or _confusion_title(report), color=INK, fontsize=10)
     figure.savefig(path, dpi=120)
+
+
+def _confusion_title(report: Report) -> str:
+    accuracy, mean = (report["metrics"][name]["value"] for name in ("accuracy", "mean_class_accuracy"))
+    return (
+        f"{report['bundle']['name']}, {report['dataset']['title']}, {report['dataset']['part']}\n"
+        f"percent of each row; accuracy {number(accuracy)}, mean class accuracy {number(mean)}"
+    )
 
 
 def draw_reliability(report: Report, path: Path) -> None:

@@ -1,7 +1,7 @@
 """Work done in a thread, a bounded number of steps ahead of whoever takes the results."""
 
 import threading
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable
 from queue import Empty, Full, Queue
 from typing import Generic, TypeVar
 
@@ -11,7 +11,7 @@ _WAIT_S = 0.1
 """How long either side waits before it looks whether the other is still there."""
 
 
-def ahead(items: Iterable[T], depth: int) -> Iterator[T]:
+def ahead(items: Iterable[T], depth: int) -> Generator[T]:
     """The same items, made by a thread that is at most ``depth`` of them ahead.
 
     What the thread raises is raised here, after all items before it. Whoever stops early ends the thread, and with it
