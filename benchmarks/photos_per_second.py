@@ -8,12 +8,11 @@ from statistics import median
 import numpy as np
 from PIL import Image
 
-import mien
 from _report import Table, Target, arguments, interleaved, keep_to_cores, portrait, write_page
 from mien.media.crop import cut, face_matrix
 from mien.media.image import read_image
 from mien.media.tensors import image_tensor
-from mien.predict.pipeline import Predictor
+from mien.predict.pipeline import Predictor, load
 
 SIDE = 512
 GOAL = 100.0
@@ -63,7 +62,7 @@ def main() -> None:
     options = arguments(__doc__)
     cores = keep_to_cores(options.cores)
     count, rounds = (64, 2) if options.quick else (512, 7)
-    predictor = mien.load()
+    predictor = load()
     with tempfile.TemporaryDirectory() as folder:
         paths = photos(Path(folder), count)
         found = len(predictor(paths))

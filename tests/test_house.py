@@ -23,6 +23,8 @@ TESTED_BY = {
     "data/drawing/paint.py": "data/test_synthetic.py",
     "data/drawing/pen.py": "data/test_synthetic.py",
     "data/readers/text.py": "data/readers/test_readers.py",
+    "engine/folds.py": "engine/test_clip_runs.py",
+    "engine/measure_clips.py": "engine/test_clip_runs.py",
     "engine/finish.py": "engine/test_fit.py",
     "engine/material.py": "engine/test_fit.py",
     "engine/memory.py": "engine/test_fit.py",
@@ -30,6 +32,7 @@ TESTED_BY = {
     "engine/start.py": "engine/test_fit.py",
     "media/decode.py": "media/test_image.py",
     "predict/answer.py": "predict/test_pipeline.py",
+    "predict/loading.py": "engine/test_clip_runs.py",
     "predict/judged.py": "predict/test_pipeline.py",
     "recipes/landmarks.py": "recipes/test_recipes.py",
 }

@@ -16,12 +16,12 @@ __version__ = "0.1.0"
 __all__ = ["__version__", "load", "predict"]
 
 if TYPE_CHECKING:
-    from mien.predict.pipeline import load, predict
+    from mien.predict.loading import load, predict
 
 
 def __getattr__(name: str) -> Any:
     if name == "load":
-        from mien.predict.pipeline import load
+        from mien.predict.loading import load
 
         return load
     if name == "predict":

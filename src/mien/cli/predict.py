@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mien.predict.answer import Answer
     from mien.predict.pipeline import Predictor
     from mien.predict.watch import VideoOptions
+    from mien.predict.windows import ClipPredictor
 
 SHOWN_LABELS = 3
 
@@ -86,11 +87,12 @@ def predict(options: Predict) -> int:
     """Read everything that ``options`` names; returns 1 if ``strict`` and a row is an error, else 0."""
     from mien.cli.show import Report
     from mien.predict.episode_table import EpisodeWriter
-    from mien.predict.pipeline import load
+    from mien.predict.loading import load
     from mien.predict.resume import Done, done_in
     from mien.predict.sources import Video, sources
     from mien.predict.table import TableWriter
     from mien.predict.watch import VideoOptions
+    from mien.predict.windows import ClipPredictor
 
     if options.resume and options.out is None:
         raise ConfigError("--resume goes on with a table; name it with --out")
@@ -104,7 +106,12 @@ def predict(options: Predict) -> int:
         min_face_px=options.min_face_px,
         finder=None if options.crops else "default",
     )
-    smoothed = options.smooth != "none" and any(isinstance(one, Video) for one in sources(options.paths))
+    reads_clips = isinstance(predictor, ClipPredictor)
+    if reads_clips and options.draw:
+        raise ConfigError("--draw shows the answers of models of single faces; a model of clips answers by windows")
+    smoothed = (
+        not reads_clips and options.smooth != "none" and any(isinstance(one, Video) for one in sources(options.paths))
+    )
     report = Report(
         labels=predictor.labels, top=options.top or SHOWN_LABELS, model=predictor.model, written=options.out is not None
     )
@@ -127,7 +134,7 @@ def predict(options: Predict) -> int:
     return int(options.strict and report.errors > 0)
 
 
-def _drawing(options: Predict, predictor: "Predictor", stack: ExitStack) -> "Drawing":
+def _drawing(options: Predict, predictor: "Predictor | ClipPredictor", stack: ExitStack) -> "Drawing":
     from mien.cli.drawing import Drawing
 
     assert options.draw is not None
@@ -139,7 +146,7 @@ def _drawing(options: Predict, predictor: "Predictor", stack: ExitStack) -> "Dra
 
 
 def _answers(
-    predictor: "Predictor", options: Predict, video: "VideoOptions", done: frozenset[str]
+    predictor: "Predictor | ClipPredictor", options: Predict, video: "VideoOptions", done: frozenset[str]
 ) -> Iterator["Answer"]:
     """The answers one by one, without those that are known, with a progress bar on a terminal."""
     from mien.predict.sources import sources

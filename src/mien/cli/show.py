@@ -78,7 +78,7 @@ class Report:
         self.labels, self.top, self.model = labels, top, model
         self.most = MOST_ROWS_IF_WRITTEN if written else MOST_ROWS
         self.rows: list[Prediction] = []
-        self.photos = self.frames = self.faces = self.empty = self.errors = self.hidden = 0
+        self.photos = self.windows = self.frames = self.faces = self.empty = self.errors = self.hidden = 0
         self.videos: dict[str, VideoTally] = {}
 
     def add(self, answer: "Answer") -> None:
@@ -89,7 +89,9 @@ class Report:
             self.errors += sum(prediction.status == "error" for prediction in predictions)
             self.videos.setdefault(answer.source.name, VideoTally()).add(answer)
             return
-        self.photos += answer.source.name not in self.videos
+        is_window = answer.info is not None
+        self.windows += is_window
+        self.photos += not is_window and answer.source.name not in self.videos
         self.faces += sum(prediction.face is not None for prediction in predictions)
         self.empty += sum(prediction.status == "no_face" for prediction in predictions)
         self.errors += sum(prediction.status == "error" for prediction in predictions)
@@ -117,6 +119,7 @@ class Report:
     def summary(self, table: Path | None, drawn: Path | None) -> str:
         """One line: how many photos and faces, what failed, and where the results are."""
         videos = [_count(len(self.videos), "video"), _count(self.frames, "frame")] if self.videos else []
+        videos += [_count(self.windows, "window")] if self.windows else []
         photos = [_count(self.photos, "photo"), _count(self.faces, "face")] if self.photos or not videos else []
         parts = [*photos, *videos]
         if self.empty:
@@ -141,6 +144,8 @@ class Report:
 
     def _cells(self, prediction: Prediction) -> tuple[str, ...]:
         box = " ".join(f"{edge:.0f}" for edge in prediction.face.box) if prediction.face else ""
+        if prediction.start_s is not None:
+            box = f"{prediction.start_s:.2f} to {prediction.end_s:.2f} s"
         face = "" if prediction.face_id is None else str(prediction.face_id)
         word = prediction.label or STATUS_WORDS.get(prediction.status, prediction.status)
         score = "" if prediction.score is None else f"{prediction.score:.0%}"

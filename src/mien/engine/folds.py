@@ -98,8 +98,8 @@ def _write(summary: Mapping[str, Any], out: Path) -> None:
     (out / "report.json").write_text(text + "\n", encoding="utf-8")
     (out / "report.md").write_text(markdown(summary), encoding="utf-8")
     war, uar = (summary["metrics"][name]["mean"] for name in ("accuracy", "mean_class_accuracy"))
-    title = f"{summary['dataset']}, {len(summary['folds'])} folds together\npercent of each row; WAR {war:.4f}, UAR {uar:.4f}"
-    draw_confusion(summary, out / "confusion.png", title)
+    folds = f"{summary['dataset']}, {len(summary['folds'])} folds together"
+    draw_confusion(summary, out / "confusion.png", f"{folds}\npercent of each row; WAR {war:.4f}, UAR {uar:.4f}")
 
 
 def markdown(summary: Mapping[str, Any]) -> str:

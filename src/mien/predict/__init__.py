@@ -12,8 +12,8 @@ from typing import Any
 
 class _CallableRoom(ModuleType):
     def __call__(self, *arguments: Any, **options: Any) -> Any:
-        """Same as :func:`mien.predict.pipeline.predict`."""
-        from mien.predict.pipeline import predict
+        """Same as :func:`mien.predict.loading.predict`."""
+        from mien.predict.loading import predict
 
         return predict(*arguments, **options)
 

@@ -328,7 +328,7 @@ def load(
     if isinstance(finder, str):
         finder = FaceReader(min_face_px=min_face_px)
     return Predictor(
-        session=open_session(bundle, runtime or _runtime_for(device), device, precision=precision),
+        session=open_session(bundle, runtime or runtime_for(device), device, precision=precision),
         task=task if min_score is None else replace(task, min_score=min_score),
         spec=bundle.image_spec(),
         model=f"{bundle.name}@{bundle.hash12}",
@@ -340,25 +340,6 @@ def load(
     )
 
 
-def predict(
-    source: Any,
-    model: str | Path = DEFAULT_MODEL,
-    *,
-    keep_images: bool = False,
-    video: VideoOptions | None = None,
-    **options: Any,
-) -> Result:
-    """Read the expressions in pictures and videos with a model that is loaded for this call alone.
-
-    Args:
-        source: as in :meth:`Predictor.__call__`.
-        model: as ``name`` in :func:`load`.
-        keep_images: keep the pixels of every picture in the result.
-        video: how videos are read.
-        options: the other arguments of :func:`load`.
-    """
-    return load(model, **options)(source, keep_images=keep_images, video=video)
-
-
-def _runtime_for(device: str) -> str:
+def runtime_for(device: str) -> str:
+    """The runtime that fits a device."""
     return "torch" if device.split(":")[0].lower() in ("cuda", "mps", "xpu") else "openvino"
