@@ -62,7 +62,7 @@ ROWS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 """Rows of the paper's tables and further sweeps, by the fields that they set: ``t1_<dot><cross><NeAA>``.
 
 ``t2_vit`` has the shape of the pre-trained transformer; its weights are the user's to give, as
-``--set.weights blocks vit_small_p16_224-15ec54c9.pth``.
+``--set.weights "" vit_small_p16_224-15ec54c9.pth``, the empty name being the whole network.
 """
 
 FREEZE_ALL_BUT_HEAD = ("image", "landmark", "fusion_tokens", "landmark_tokens", "blocks", "norm", "gate")
