@@ -91,6 +91,22 @@ SMALL_AUGMENT = Augment(
     erase_area=(0.02, 0.15),
 )
 
+STRONG_AUGMENT = replace(
+    SMALL_AUGMENT,
+    scale_ratio=0.12,
+    shift_ratio=0.06,
+    rotation_deg=15.0,
+    brightness=0.15,
+    contrast=0.3,
+    gamma=0.3,
+    blur=0.2,
+    noise=0.2,
+    erase_area=(0.02, 0.2),
+    mixup=0.3,
+    cutmix=1.0,
+    mix=0.5,
+)
+
 
 def raf_db() -> Run:
     """The paper's run on RAF-DB; 92.31 % there."""
@@ -189,17 +205,25 @@ def small_ferplus() -> Run:
 
 
 def small_ferplus_on() -> Run:
-    """Goes on from a bundle of :func:`small_ferplus`, given by ``init``, at 64 pixels alone, for an hour."""
+    """Goes on from a bundle of :func:`small_ferplus`, given by ``init``, at 64 pixels alone, for an hour.
+
+    After 40 epochs that run learns its faces by heart: the loss falls on, the selection part gains nothing. Here faces
+    are varied further and mixed, and the epoch is chosen by the likelihood, which is less noisy than the accuracy.
+    """
     base = small_ferplus()
     return replace(
         base,
         name="product_cross_small_ferplus_on",
+        model=replace(base.model, drop=0.2),
+        augment=STRONG_AUGMENT,
         train=replace(
             base.train,
-            epochs=20,
-            optimizer=replace(base.train.optimizer, lr=4e-4),
+            epochs=60,
+            optimizer=replace(base.train.optimizer, lr=6e-4, weight_decay=0.1),
             sizes=(),
-            time_limit_min=60.0,
+            time_limit_min=62.0,
+            monitor="nll",
+            monitor_mode="min",
         ),
         init="product_cross_small",
     )
