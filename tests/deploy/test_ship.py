@@ -51,6 +51,19 @@ def test_a_run_becomes_a_measured_bundle_with_its_record(run: Path, drawn: list[
     assert again.task == shipped.task
 
 
+def test_the_record_of_the_run_before_ships_too_without_its_place(run: Path, drawn, tmp_path: Path) -> None:
+    before = tmp_path / "first"
+    shutil.copytree(run, before)
+    record = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    record["run"]["init"] = str(before / "bundle")
+    (run / "run.json").write_text(json.dumps(record), encoding="utf-8")
+    shipped = ship(run, "mine", into=tmp_path / "weights", scenes=0, progress=False)
+    assert {file.name for file in (shipped.path / "started_from").iterdir()} == {"run.json", "journal.csv"}
+    text = (shipped.path / "run.json").read_text(encoding="utf-8")
+    assert json.loads(text)["run"]["init"] == "runs/r/bundle"
+    assert str(tmp_path) not in text
+
+
 def test_what_is_no_finished_run_is_refused(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.rmtree(run / "bundle")
     with pytest.raises(ConfigError, match=r"no bundle yet; .*mien export"):

@@ -3,7 +3,7 @@
 import copy
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -104,7 +104,8 @@ def onnx_graph(module: nn.Module, specs: Mapping[str, InputSpec]) -> bytes:
     """The ONNX model of a module: dynamic batch, only what the outputs need, float16 constants.
 
     Args:
-        module: on the CPU, in evaluation mode; ``forward`` returns a NamedTuple.
+        module: on the CPU, in evaluation mode; ``forward`` returns a NamedTuple. If it has a method ``lean``, the graph
+            is that of the equal but cheaper network which this gives.
         specs: what each argument is; the names become the names of the graph's inputs.
 
     Raises:
@@ -114,6 +115,8 @@ def onnx_graph(module: nn.Module, specs: Mapping[str, InputSpec]) -> bytes:
     missing = next((package for package in ("onnx", "onnxscript") if find_spec(package) is None), None)
     if missing:
         raise MissingExtraError(missing, "export", "Exporting a model")
+    lean: Callable[[], nn.Module] | None = getattr(module, "lean", None)
+    module = lean() if lean else module
     batch = torch.export.Dim("batch")
     example = {name: torch.zeros(2, *spec.shape) for name, spec in specs.items()}
     with torch.no_grad(), _quiet():

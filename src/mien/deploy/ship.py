@@ -21,6 +21,9 @@ from mien.schema.errors import ConfigError, MienError
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
 RECORD = ("run.json", "journal.csv")
+BEFORE = "started_from"
+"""Folder of the record of the run that a run went on from."""
+
 SCENE_SIZES_PX = (48, 64, 112, 224)
 
 
@@ -39,7 +42,8 @@ def ship(
 
     Args:
         run: folder of a finished run.
-        name: that the model goes by from now on.
+        name: that the model goes by from now on. If the run went on from another one (``init``) whose record lies
+            beside that bundle, the record ships too.
         into: folder of the bundles that ship; an earlier bundle of this name is replaced.
         root: root of the run's dataset; ``None`` takes ``$MIEN_DATA/<folder>``.
         reports: folder for the reports; by default ``run/reports``.
@@ -67,12 +71,12 @@ def ship(
     return write_card(bundle, report, end_to_end=placed, notes=notes)
 
 
-def _read_record(run: Path) -> dict[str, Any]:
+def _read_record(run: Path, *, has_ended: bool = True) -> dict[str, Any]:
     try:
         record: dict[str, Any] = json.loads((run / "run.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"{run} is not the folder of a run: its run.json cannot be read ({error})") from error
-    if not (run / "bundle").is_dir():
+    if has_ended and not (run / "bundle").is_dir():
         raise ConfigError(f"{run} has no bundle yet; let the run finish, or write one with: mien export {run}")
     return record
 
@@ -83,6 +87,14 @@ def _copied(run: Path, folder: Path) -> Bundle:
     shutil.copytree(run / "bundle", folder)
     for name in RECORD:
         shutil.copy2(run / name, folder / name)
+    record = _read_record(run)
+    before = Path(record["run"].get("init") or "").parent
+    if all((before / name).is_file() for name in RECORD):
+        (folder / BEFORE).mkdir()
+        for name in RECORD:
+            shutil.copy2(before / name, folder / BEFORE / name)
+        record["run"]["init"] = f"runs/{_read_record(before, has_ended=False)['run']['name']}/bundle"
+        (folder / "run.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return read_bundle(folder)
 
 

@@ -19,7 +19,7 @@ Shapes: ``B`` batch, ``S`` side of the image, ``h`` side of the maps (14 at 112 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import torch
@@ -243,6 +243,7 @@ class ProductCross(nn.Module):
             if part is not None:
                 part.apply(_initialise)
         self.landmark.requires_grad_(not config.freeze_landmark)
+        self.train()
 
     def train(self, mode: bool = True) -> "ProductCross":
         """A frozen landmark network stays in evaluation mode, so its batch statistics never move."""
@@ -268,6 +269,13 @@ class ProductCross(nn.Module):
                 "prior_head_width to those of the landmark model."
             )
         self.landmark.load_state_dict(given, strict=False)
+
+    def lean(self) -> "ProductCross":
+        """The same network without what never reaches its outputs; see ``skip_discarded``."""
+        config = replace(self.config, skip_discarded=True)
+        lean = ProductCross(config, self.head.out_features).train(self.training)
+        lean.load_state_dict(self.state_dict())
+        return lean
 
     def frozen_parameters(self) -> frozenset[str]:
         """Names of parameters that training never moves."""
