@@ -76,3 +76,28 @@ def test_a_folder_that_cannot_be_written_is_no_error(
     (tmp_path / "file").write_text("")
     assert load(tmp_path / "file" / "cache")[1] == 1
     assert load(None)[1] == 2
+
+
+def test_many_threads_may_give_the_first_array(without_torch) -> None:
+    """The binding meets NumPy when a graph is compiled; met first by several threads at once it may wait for ever."""
+    without_torch(
+        """
+import faulthandler, threading
+faulthandler.dump_traceback_later(60, exit=True)
+import numpy as np, openvino
+from openvino import opset13
+from mien.runtime.compiled import compiled
+given = opset13.parameter([1, 8], np.float32)
+model = openvino.Model([opset13.relu(given)], [given])
+core = openvino.Core()
+graph = compiled(core, "relu", "CPU", {}, lambda: core.compile_model(model, "CPU"), None)
+together = threading.Barrier(8)
+def run():
+    request = graph.create_infer_request()
+    together.wait()
+    request.infer([np.ones((1, 8), np.float32)])
+threads = [threading.Thread(target=run) for _ in range(8)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+"""
+    )

@@ -5,14 +5,20 @@ OpenVINO's own cache does not notice an altered byte and then answers nonsense, 
 
 import hashlib
 import io
+import threading
 from collections.abc import Callable, Mapping
+from functools import cache as once
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from mien.runtime.cache import atomic_path
 from mien.runtime.signals import signal_stack_kept
 
 _DIGEST_BYTES = 32
+
+_FIRST_USE = threading.Lock()
 
 
 def compiled(
@@ -28,6 +34,8 @@ def compiled(
         compile_: makes the compiled graph.
         cache: folder; ``None`` keeps nothing. One that cannot be written to is no error.
     """
+    with _FIRST_USE:
+        _meet_numpy()
     with signal_stack_kept():
         if cache is None:
             return compile_()
@@ -38,6 +46,18 @@ def compiled(
             graph = compile_()
             _keep(path, graph)
             return graph
+
+
+@once
+def _meet_numpy() -> int:
+    """Let OpenVINO's binding find NumPy while one thread has it alone.
+
+    It does so at the first array it is given. Where two threads give the first ones at the same time, one waits for the
+    interpreter's lock inside the binding's own lock and the other the other way round, for ever (2026.4).
+    """
+    import openvino
+
+    return int(openvino.Tensor(np.zeros(1, np.float32)).data.size)
 
 
 def _key(core: Any, identity: str, device: str, options: Mapping[str, Any]) -> str:
