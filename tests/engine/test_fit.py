@@ -37,8 +37,8 @@ def no_export(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
     """Keep what would be exported instead of exporting it, which takes seconds."""
     kept: dict[str, object] = {}
 
-    def export(run, network, labels, task, record, images, out):
-        assert images.shape[1:] == (3, run.model.size_px, run.model.size_px)
+    def export(run, network, labels, task, record, samples, out):
+        assert samples["image"].shape[1:] == (3, run.model.size_px, run.model.size_px)
         kept.update(run=run, network=network, labels=labels, task=task, record=record)
         return out / "bundle"
 
