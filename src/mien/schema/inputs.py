@@ -166,8 +166,42 @@ class LandmarkSpec:
         return self.n_frames, self.n_points, 2
 
 
-InputSpec = ImageSpec | ClipSpec | LandmarkSpec
-_SPECS: Mapping[str, type[InputSpec]] = {"image": ImageSpec, "clip": ClipSpec, "landmarks": LandmarkSpec}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureSpec:
+    """A whole picture with any number of faces: ``float32 [3, size_px, size_px]``, RGB.
+
+    Attributes:
+        size_px: side of the square that the network sees; a multiple of 32.
+        resize: ``letterbox`` keeps the shape of the picture, at the upper left, and fills the rest with grey;
+            ``stretch`` fills the square.
+        mean: subtracted per channel after scaling to [0, 1].
+        std: divided by, per channel.
+    """
+
+    size_px: int = 640
+    resize: Literal["letterbox", "stretch"] = "letterbox"
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+    def __post_init__(self) -> None:
+        if self.size_px < 32 or self.size_px % 32:
+            raise ConfigError(f"The side is a multiple of 32 pixels; given: {self.size_px}")
+        if self.resize not in ("letterbox", "stretch"):
+            raise ConfigError(f"There is no way to resize {self.resize!r}; allowed: letterbox, stretch")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one input, without the batch."""
+        return 3, self.size_px, self.size_px
+
+
+InputSpec = ImageSpec | ClipSpec | LandmarkSpec | PictureSpec
+_SPECS: Mapping[str, type[InputSpec]] = {
+    "image": ImageSpec,
+    "clip": ClipSpec,
+    "landmarks": LandmarkSpec,
+    "picture": PictureSpec,
+}
 
 
 def specs_to_json(specs: Mapping[str, InputSpec]) -> dict[str, Any]:
@@ -193,7 +227,9 @@ def _spec_from_json(name: str, raw: Mapping[str, Any]) -> InputSpec:
     try:
         for key in {"mean", "std"} & given.keys():
             given[key] = tuple(given[key])
-        return _SPECS[kind](**{**given, "crop": CropSpec(**given["crop"])})
+        if "crop" in _SPECS[kind].__dataclass_fields__:
+            given["crop"] = CropSpec(**given["crop"])
+        return _SPECS[kind](**given)
     except (KeyError, TypeError) as error:
         raise ConfigError(f"Input {name!r} cannot be read ({error}); was it written by another version?") from error
 
