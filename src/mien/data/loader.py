@@ -72,11 +72,15 @@ class Pictures:
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """One pass: which samples in which order (an index may occur twice), and the randomness of this pass."""
+    """One pass: which samples in which order (an index may occur twice), its randomness, and how far the run is.
+
+    ``progress`` is the share of the run that was done when the pass began, in [0, 1].
+    """
 
     order: NDArray[np.int64]
     seed: int = 0
     number: int = 0
+    progress: float = 0.0
 
 
 class Faces(Dataset[Batch]):

@@ -25,7 +25,7 @@ from mien.media.image import read_source
 from mien.runtime.cache import atomic_path, cache_dir
 from mien.schema.errors import DatasetError
 from mien.schema.prediction import Alignment, Face
-from mien.schema.sample import Clip, CsvRow, File, FrameFolder, Rendered, RenderedClip, Sample, ZipMember
+from mien.schema.sample import Clip, Composed, CsvRow, File, FrameFolder, Rendered, RenderedClip, Sample, ZipMember
 
 FINDER_VERSION = "faces_v2"
 """A change of what is found is a new name."""
@@ -242,6 +242,8 @@ def _picture(sample: Sample, members: Mapping[Path, Mapping[str, tuple[int, int]
             return offset, path.stat().st_size if path.is_file() else 0
         case Rendered(renderer, index, seed) | RenderedClip(renderer, index, seed):
             return renderer, index, seed
+        case Composed(renderer, _, split, index, seed, material):
+            return renderer, split, index, seed, material
 
 
 def _tracked(batches: Sequence[Any], name: str, progress: bool) -> Iterable[Any]:

@@ -14,7 +14,18 @@ from mien.media.clip_source import all_frames
 from mien.media.image import read_source
 from mien.schema.errors import MediaError
 from mien.schema.labels import LabelSet
-from mien.schema.sample import Clip, CsvRow, File, FrameFolder, Rendered, RenderedClip, Sample, Source, ZipMember
+from mien.schema.sample import (
+    Clip,
+    Composed,
+    CsvRow,
+    File,
+    FrameFolder,
+    Rendered,
+    RenderedClip,
+    Sample,
+    Source,
+    ZipMember,
+)
 
 NAMED = 10
 """How many missing or unreadable files a report names; it counts all."""
@@ -142,7 +153,7 @@ def _missing(samples: Iterable[Sample]) -> list[str]:
                 if archive not in members:
                     members[archive] = member_sizes(archive)
                 there = member in members[archive]
-            case Rendered() | RenderedClip():
+            case Rendered() | RenderedClip() | Composed():
                 there = True
         if not there:
             keys.append(sample.key)

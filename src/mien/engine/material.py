@@ -19,7 +19,7 @@ from mien.engine.run import Run
 from mien.schema.errors import DatasetError
 from mien.schema.inputs import ImageSpec
 from mien.schema.prediction import Face
-from mien.schema.sample import Clip, FrameFolder, Rendered, RenderedClip, Sample
+from mien.schema.sample import Clip, Composed, FrameFolder, Rendered, RenderedClip, Sample
 
 Loaded = Faces | Clips
 
@@ -145,7 +145,7 @@ def labels_of(items: Sequence[Labelled]) -> NDArray[np.int64]:
 
 def _needs_hashes(run: Run, samples: Sequence[Sample]) -> bool:
     """Whether repeated pixels have to be sought: the layout does not tell, and they are neither drawn nor clips."""
-    told = Rendered | FrameFolder | Clip | RenderedClip
+    told = Rendered | Composed | FrameFolder | Clip | RenderedClip
     unknown = any(s.pixel_hash is None and not isinstance(s.source, told) for s in samples)
     return unknown and run.data.drop_duplicates and run.crop == "face" and run.data.limit is None
 

@@ -12,7 +12,7 @@ from PIL import Image
 from mien.media.archive import read_member, read_row
 from mien.media.decode import FORMATS, ImageLimits, Rgb, decode, from_array, from_pil
 from mien.schema.errors import MediaError
-from mien.schema.sample import Clip, CsvRow, File, FrameFolder, Rendered, RenderedClip, Source, ZipMember
+from mien.schema.sample import Clip, Composed, CsvRow, File, FrameFolder, Rendered, RenderedClip, Source, ZipMember
 from mien.schema.tables import resolve
 
 __all__ = ["DEFAULT_LIMITS", "FORMATS", "ImageLimits", "read_image", "read_source", "write_image"]
@@ -65,6 +65,8 @@ def read_source(source: Source, limits: ImageLimits = DEFAULT_LIMITS) -> Rgb:
         case Rendered(renderer, index, seed):
             image, _ = resolve(renderer)(index, seed)
             return from_array(image)
+        case Composed(renderer):
+            return from_array(resolve(renderer)(source))
         case FrameFolder() | Clip() | RenderedClip():
             raise MediaError(f"A clip is no picture, and a picture is expected here; given: {str(source)[:200]}")
 

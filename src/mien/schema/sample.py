@@ -41,6 +41,27 @@ class Rendered:
 
 
 @dataclass(frozen=True, slots=True)
+class Composed:
+    """A picture put together on demand from the pictures of a dataset.
+
+    Attributes:
+        renderer: ``"module:name"`` of a function of this value.
+        root: folder of the dataset whose pictures are used.
+        split: part of the dataset whose pictures are used.
+        index: number of the picture in its split.
+        seed: seed of the set.
+        material: names of what is used beside the dataset, such as photographs that come with installed packages.
+    """
+
+    renderer: str
+    root: Path
+    split: str
+    index: int
+    seed: int
+    material: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class FrameFolder:
     """A clip as pictures in the order of time; where there are none, ``paths`` is the folder that should have them."""
 
@@ -77,7 +98,7 @@ class RenderedClip:
     rate: Fraction = Fraction(25)
 
 
-PictureSource = File | ZipMember | CsvRow | Rendered
+PictureSource = File | ZipMember | CsvRow | Rendered | Composed
 ClipSource = FrameFolder | Clip | RenderedClip
 Source = PictureSource | ClipSource
 
