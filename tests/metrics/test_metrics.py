@@ -24,15 +24,27 @@ def points_and_points(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]
     return rng.random((9, 68, 2)), rng.random((9, 68, 2))
 
 
+def faces_and_boxes(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Up to four faces a picture; boxes beside them, some of them far off, with any class."""
+    corner, label = rng.uniform(0, 90, (30, 4, 2)), rng.integers(4, size=(30, 4, 1))
+    label[rng.random((30, 4)) < 0.3] = -1
+    box = np.concatenate([corner, corner + 20], axis=2)
+    moved = box + rng.normal(0, 3, (30, 4, 1))
+    answered = np.where(rng.random(label.shape) < 0.7, label, rng.integers(4, size=label.shape))
+    return np.concatenate([box, label], axis=2), np.concatenate([moved, rng.random(label.shape), answered], axis=2)
+
+
 COLUMNS: dict[str, Callable[[np.random.Generator], tuple[np.ndarray, np.ndarray]]] = {
     "mien.metrics.classification": labels_and_labels,
     "mien.metrics.calibration": labels_and_probabilities,
     "mien.metrics.landmarks": points_and_points,
+    "mien.metrics.detection": faces_and_boxes,
 }
 PERFECT: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "mien.metrics.classification": lambda truth: truth,
     "mien.metrics.calibration": lambda truth: np.eye(4)[truth],
     "mien.metrics.landmarks": lambda truth: truth,
+    "mien.metrics.detection": lambda truth: np.insert(truth, 4, 0.9, axis=2),
 }
 
 

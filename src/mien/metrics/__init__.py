@@ -1,10 +1,11 @@
 """How good an answer is: pure functions over whole columns, NaN where nothing can be said.
 
-``METRICS`` maps a public name to its function. Three families share a signature each:
+``METRICS`` maps a public name to its function. Four families share a signature each:
 
 * ``classification``: ``f(truth int [N], predicted int [N], classes=None)``
 * ``calibration``: ``f(truth int [N], probabilities float [N, C])``
 * ``landmarks``: ``f(truth float [N, 68, 2], predicted float [N, 68, 2])``
+* ``detection``: ``f(truth float [N, M, 5], predicted float [N, K, 6])``, the faces of N pictures
 """
 
 from collections.abc import Mapping
@@ -19,6 +20,11 @@ METRICS: Mapping[str, str] = MappingProxyType(
         "brier": "mien.metrics.calibration:brier",
         "ece": "mien.metrics.calibration:ece",
         "nme": "mien.metrics.landmarks:nme_interocular",
+        "map50": "mien.metrics.detection:map50",
+        "map": "mien.metrics.detection:map50_95",
+        "face_ap50": "mien.metrics.detection:face_ap50",
+        "end_to_end_accuracy": "mien.metrics.detection:end_to_end_accuracy",
+        "accuracy_of_found": "mien.metrics.detection:accuracy_of_found",
     }
 )
 
@@ -34,4 +40,15 @@ def title(name: str) -> str:
     return f"{words} ({ALIASES[name]})" if name in ALIASES else words
 
 
-_TITLES = {"macro_f1": "macro F1", "nll": "NLL", "brier": "Brier score", "ece": "ECE", "nme": "NME"}
+_TITLES = {
+    "macro_f1": "macro F1",
+    "nll": "NLL",
+    "brier": "Brier score",
+    "ece": "ECE",
+    "nme": "NME",
+    "map50": "mAP50",
+    "map": "mAP50-95",
+    "face_ap50": "AP50 of faces",
+    "end_to_end_accuracy": "accuracy end to end",
+    "accuracy_of_found": "accuracy of the faces found",
+}
