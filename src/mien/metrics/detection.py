@@ -111,7 +111,7 @@ def average_precision(
     count = _classes(truth, predicted) if classes is None else classes
     if interpolation == "coco101":
         precision, _ = _evaluated(truth, predicted, range(count), ious, _COCO_RECALLS)
-        return precision.mean(axis=1)
+        return np.asarray(precision.mean(axis=1))
     columns = [_evaluated(truth, predicted, [c], ious, _recalls(truth, c))[0].mean(axis=1) for c in range(count)]
     return np.concatenate(columns, axis=1) if columns else np.zeros((len(ious), 0))
 
@@ -226,7 +226,7 @@ def overlap(boxes: Columns, others: Columns) -> Floats:
     both = np.clip(sides, 0, None).prod(axis=-1)
     areas = (one[..., 2:] - one[..., :2]).prod(axis=-1) + (many[..., 2:] - many[..., :2]).prod(axis=-1)
     rest = areas - both
-    return np.divide(both, rest, out=np.zeros_like(both), where=rest > 0)
+    return np.asarray(np.divide(both, rest, out=np.zeros_like(both), where=rest > 0))
 
 
 def _evaluated(

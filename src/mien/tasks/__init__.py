@@ -13,6 +13,7 @@ from mien.schema.tables import look_up
 TASKS: Mapping[str, str] = MappingProxyType(
     {
         "classify": "mien.tasks.classify:Classify",
+        "detect": "mien.tasks.detect:Detect",
         "landmarks": "mien.tasks.landmarks:Landmarks",
     }
 )
