@@ -232,3 +232,36 @@ def test_fingerprint_of_clips(tmp_path):
     elsewhere = FrameFolder(tuple(Path("elsewhere", path.name) for path in frames))
     moved = [replace(sample("a"), source=source) for source in (sources[0], elsewhere)]
     assert data_fingerprint(moved[:1]) == data_fingerprint(moved[1:])
+
+
+def pictures(n, split, faces=3):
+    labels = ("neutral", "fear", "anger")
+    return [sample(f"{split}{i}.jpg#{f}", split, labels[f % 3]) for i in range(n) for f in range(faces)]
+
+
+def by_picture(part):
+    return Counter(key.partition("#")[0] for key in keys(part))
+
+
+def test_the_faces_of_one_picture_fall_into_one_half_that_of_the_picture():
+    splits = make_splits(pictures(4, "train") + pictures(100, "valid"), CONFIG)
+    select, report = by_picture(splits.select), by_picture(splits.report)
+    assert not select.keys() & report.keys()
+    assert set((select + report).values()) == {3}
+    assert all(half_of(name) == "a" for name in select)
+    assert min(len(select), len(report)) > 30
+
+
+def test_the_faces_of_one_picture_are_no_duplicates_of_each_other():
+    train = [replace(s, pixel_hash=s.key.partition("#")[0]) for s in pictures(3, "train")]
+    copies = [replace(s, key=f"copy-{s.key}") for s in train[:3]]
+    splits = make_splits(train + copies + pictures(3, "valid"), CONFIG)
+    assert by_picture(splits.train) == {"train0.jpg": 3, "train1.jpg": 3, "train2.jpg": 3}
+    assert splits.dropped == {"train: same pixels as another sample": 3}
+
+
+@pytest.mark.parametrize(("limit", "kept"), [(10, 9), (9, 9), (2, 3), (1000, 60)])
+def test_limit_keeps_whole_pictures(limit, kept):
+    splits = make_splits(pictures(20, "train") + pictures(4, "valid"), replace(CONFIG, limit=limit))
+    assert len(splits.train) == kept
+    assert set(by_picture(splits.train).values()) == {3}

@@ -17,7 +17,7 @@ from mien.data.readers import READERS
 from mien.data.rules import RULES, LabelRule, distribution_of
 from mien.schema.errors import ConfigError, DatasetError
 from mien.schema.labels import LABEL_SETS, LabelSet
-from mien.schema.sample import Clip, File, FrameFolder, Sample, Source, Targets
+from mien.schema.sample import Clip, Composed, File, FrameFolder, Sample, Source, Targets
 
 MIN_HALVED = 100
 """Validation parts smaller than this are not halved: both halves would be too small to mean anything."""
@@ -41,7 +41,8 @@ class DataConfig:
         fold: official fold to hold back as validation; all other samples of ``train_splits`` are trained on.
         groups: keep the samples of these groups only, such as a scene; ``None`` keeps all.
         drop_duplicates: drop from training repeated pixels and pixels that stand in another split too.
-        limit: keep at most this many samples in each part, chosen by the hash of their keys.
+        limit: keep at most this many samples in each part, chosen by the hash of their keys; pictures with several
+            faces are kept or left out as a whole, and one picture is kept in any case.
     """
 
     reader: str
@@ -241,8 +242,13 @@ def _hold_back(samples: list[Sample], ratio: float) -> tuple[list[Sample], list[
 
 
 def _group(sample: Sample) -> str:
-    """What must not be torn apart: a person, the faces of one picture (``name#face``), or the sample itself."""
-    return f"subject {sample.subject}" if sample.subject else sample.key.partition("#")[0]
+    """What must not be torn apart: a person, the faces of one picture, or the sample itself."""
+    return f"subject {sample.subject}" if sample.subject else _picture(sample)
+
+
+def _picture(sample: Sample) -> str:
+    """Name of the picture in which a face is: the key up to the ``#`` (``name#face``), or all of it."""
+    return sample.key.partition("#")[0]
 
 
 def _stratum(sample: Sample) -> str:
@@ -269,16 +275,15 @@ def _without_duplicates(
 ) -> list[Labelled]:
     in_training = {s.split for s in parts["train"]}
     elsewhere = {s.pixel_hash for part in ("valid", "test") for s in parts[part]}
-    seen, kept = set[str](), []
+    first, kept = dict[str, str](), []
     for labelled in train:
-        pixels = labelled.sample.pixel_hash
+        pixels, picture = labelled.sample.pixel_hash, _picture(labelled.sample)
         if (pixels and pixels in elsewhere) or not in_training.issuperset(labelled.sample.also_in):
             dropped["train: same pixels in another split"] += 1
-        elif pixels and pixels in seen:
+        elif pixels and first.setdefault(pixels, picture) != picture:
             dropped["train: same pixels as another sample"] += 1
         else:
             kept.append(labelled)
-            seen.update([pixels] if pixels else [])
     return kept
 
 
@@ -287,19 +292,26 @@ def _halve(valid: list[Labelled], part: Sequence[Sample], config: DataConfig) ->
         return {"select": valid, "report": valid}
     leader = dict[str, str]()
     for sample in part:
-        pixels = sample.pixel_hash or sample.key
-        leader[pixels] = min(leader.get(pixels, sample.key), sample.key)
+        picture = _picture(sample)
+        pixels = sample.pixel_hash or picture
+        leader[pixels] = min(leader.get(pixels, picture), picture)
     halves: dict[str, list[Labelled]] = {"a": [], "b": []}
     for labelled in valid:
-        halves[half_of(leader[labelled.sample.pixel_hash or labelled.sample.key])].append(labelled)
+        halves[half_of(leader[labelled.sample.pixel_hash or _picture(labelled.sample)])].append(labelled)
     return {"select": halves["a"], "report": halves["b"]}
 
 
 def _limit(part: list[Labelled], limit: int | None) -> tuple[Labelled, ...]:
     if limit is None or len(part) <= limit:
         return tuple(part)
-    chosen = {labelled.sample.key for labelled in sorted(part, key=lambda x: _hash(x.sample.key))[:limit]}
-    return tuple(labelled for labelled in part if labelled.sample.key in chosen)
+    faces = Counter(_picture(labelled.sample) for labelled in part)
+    chosen, left = set[str](), limit
+    for picture in sorted(faces, key=_hash):
+        if faces[picture] > left and chosen:
+            break
+        chosen.add(picture)
+        left -= faces[picture]
+    return tuple(labelled for labelled in part if _picture(labelled.sample) in chosen)
 
 
 def _hash(name: str) -> str:
@@ -321,5 +333,7 @@ def _extent(source: Source) -> object:
             return path.stat().st_size if path.exists() else 0, start_s, end_s
         case FrameFolder(paths):
             return len(paths)
+        case Composed(renderer, _, _, _, seed, material):
+            return renderer, seed, material
         case _:
             return 0
