@@ -44,6 +44,27 @@ def test_each_optimizer_has_its_name(name, kind):
     assert {group["lr"] for group in built.param_groups} == {0.5}
 
 
+def test_parts_have_learning_rates_of_their_own():
+    model = network()
+    built = Optimizer(name="adamw", lr=0.1, weight_decay=0.01, lr_ratios=(("0", 0.5),)).build(model)
+    set_rate(built, 0.2)
+    rates = {id(p): (group["lr"], group["weight_decay"]) for group in built.param_groups for p in group["params"]}
+    assert rates[id(model[0].weight)] == (0.1, 0.01)
+    assert rates[id(model[0].bias)] == (0.1, 0.0)
+    assert rates[id(model[4].weight)] == (0.2, 0.01)
+    assert rates[id(model[1].weight)] == (0.2, 0.0)
+    assert len(rates) == len(list(model.parameters()))
+    with pytest.raises(ConfigError, match="nothing is called 'trunk'.*0, 1, 2, 3, 4"):
+        Optimizer(lr_ratios=(("trunk", 0.5),)).build(model)
+
+
+def test_a_flat_cosine_is_flat_and_then_falls():
+    schedule = Schedule(name="flat_cosine", warm_up=0.1, warm_up_power=2.0, flat_until=0.5, floor=0.5)
+    assert [schedule.factor(p, 0) for p in (0.0, 0.05, 0.1, 0.3, 0.5)] == pytest.approx([0.0, 0.25, 1.0, 1.0, 1.0])
+    assert schedule.factor(0.75, 0) == pytest.approx(0.75)
+    assert schedule.factor(1.0, 0) == pytest.approx(0.5)
+
+
 @pytest.mark.parametrize("fields", [{"name": "lion"}, {"lr": 0.0}, {"weight_decay": -1.0}])
 def test_impossible_optimizers_are_refused(fields):
     with pytest.raises(ConfigError):

@@ -12,6 +12,9 @@ from torch.optim.swa_utils import AveragedModel
 from mien.schema.errors import ConfigError
 
 
+SCHEDULES = ("none", "cosine", "flat_cosine", "exponential", "step", "multistep")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Optimizer:
     """The update rule.
@@ -22,6 +25,7 @@ class Optimizer:
         weight_decay: not applied to vectors: norms, biases, PReLU slopes, tokens.
         betas: of Adam.
         momentum: of SGD.
+        lr_ratios: (name of a module, factor) of parts whose learning rate is another one; the first that fits counts.
     """
 
     name: Literal["adam", "adamw", "sgd"] = "adamw"
@@ -29,6 +33,7 @@ class Optimizer:
     weight_decay: float = 0.0
     betas: tuple[float, float] = (0.9, 0.999)
     momentum: float = 0.9
+    lr_ratios: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
         if self.name not in ("adam", "adamw", "sgd"):
@@ -37,8 +42,12 @@ class Optimizer:
             raise ConfigError(f"lr is above 0 and weight_decay at least 0; given: {self.lr}, {self.weight_decay}")
 
     def build(self, model: nn.Module) -> torch.optim.Optimizer:
-        """The optimizer of all parameters of ``model`` that need a gradient, in two groups."""
-        groups = parameter_groups(model, self.weight_decay)
+        """The optimizer of all parameters of ``model`` that need a gradient, two groups for each learning rate.
+
+        Raises:
+            ConfigError: if a name in ``lr_ratios`` fits no parameter.
+        """
+        groups = parameter_groups(model, self.weight_decay, self.lr_ratios)
         if self.name == "sgd":
             return torch.optim.SGD(groups, lr=self.lr, momentum=self.momentum, nesterov=self.momentum > 0)
         kind = torch.optim.AdamW if self.name == "adamw" else torch.optim.Adam
@@ -50,29 +59,32 @@ class Schedule:
     """How the learning rate changes; every step's rate is the highest one times :meth:`factor`.
 
     Attributes:
-        name: ``cosine`` falls to ``floor`` over the run, ``exponential`` by ``gamma`` each epoch, ``step`` by
-            ``gamma`` every ``every_epochs``, ``multistep`` by ``gamma`` at each of ``at``.
+        name: ``cosine`` falls to ``floor`` over the run, ``flat_cosine`` from ``flat_until`` on, ``exponential`` by
+            ``gamma`` each epoch, ``step`` by ``gamma`` every ``every_epochs``, ``multistep`` by ``gamma`` at each of
+            ``at``.
         warm_up: share of the run in which the rate rises from 0.
-        floor: least factor of ``cosine``.
+        warm_up_power: 1 rises evenly, 2 with the square.
+        floor: least factor of the cosines.
+        flat_until: share of the run until which ``flat_cosine`` keeps the highest rate.
         gamma: factor of the stepwise ones.
         every_epochs: of ``step``.
         at: shares of the run, of ``multistep``.
     """
 
-    name: Literal["none", "cosine", "exponential", "step", "multistep"] = "none"
+    name: Literal["none", "cosine", "flat_cosine", "exponential", "step", "multistep"] = "none"
     warm_up: float = 0.0
+    warm_up_power: float = 1.0
     floor: float = 0.0
+    flat_until: float = 0.5
     gamma: float = 0.1
     every_epochs: int = 30
     at: tuple[float, ...] = (0.5, 0.75)
 
     def __post_init__(self) -> None:
-        if self.name not in ("none", "cosine", "exponential", "step", "multistep"):
-            raise ConfigError(
-                f"There is no schedule {self.name!r}; allowed: none, cosine, exponential, step, multistep"
-            )
-        if not 0 <= self.warm_up < 1 or self.every_epochs < 1:
-            raise ConfigError(f"warm_up lies in [0, 1), every_epochs is at least 1; given: {self}")
+        if self.name not in SCHEDULES:
+            raise ConfigError(f"There is no schedule {self.name!r}; allowed: {', '.join(SCHEDULES)}")
+        if not (0 <= self.warm_up < 1 and 0 <= self.flat_until < 1) or self.every_epochs < 1:
+            raise ConfigError(f"warm_up and flat_until lie in [0, 1), every_epochs is at least 1; given: {self}")
 
     def factor(self, progress: float, epoch: int) -> float:
         """Share of the highest rate.
@@ -82,9 +94,10 @@ class Schedule:
             epoch: number of the epoch, from 0.
         """
         if progress < self.warm_up:
-            return progress / self.warm_up
-        if self.name == "cosine":
-            share = (progress - self.warm_up) / (1 - self.warm_up)
+            return float((progress / self.warm_up) ** self.warm_up_power)
+        if self.name in ("cosine", "flat_cosine"):
+            start = self.warm_up if self.name == "cosine" else max(self.warm_up, self.flat_until)
+            share = max(0.0, progress - start) / (1 - start)
             return self.floor + (1 - self.floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
         if self.name == "exponential":
             return self.gamma**epoch
@@ -95,23 +108,42 @@ class Schedule:
         return 1.0
 
 
-def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Trainable parameters with and without decay: vectors, tokens and position tables have none."""
-    decayed: list[nn.Parameter] = []
-    plain: list[nn.Parameter] = []
+def parameter_groups(
+    model: nn.Module, weight_decay: float, lr_ratios: Sequence[tuple[str, float]] = ()
+) -> list[dict[str, Any]]:
+    """Trainable parameters with and without decay: vectors, tokens and position tables have none.
+
+    Each group has its ``lr_ratio``, the factor of its learning rate.
+
+    Raises:
+        ConfigError: if a name in ``lr_ratios`` fits no parameter.
+    """
+    names = [name for name, _ in model.named_parameters()]
+    for prefix, _ in lr_ratios:
+        if not any(_inside(name, prefix) for name in names):
+            parts = ", ".join(name for name, _ in model.named_children())
+            raise ConfigError(f"optimizer.lr_ratios: nothing is called {prefix!r}; the network's parts: {parts}")
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             tables = ("pos_embed", "cls_token", "class_token", "token", "position")
             vector = parameter.ndim <= 1 or name.rsplit(".", 1)[-1].startswith(tables)
-            (plain if vector else decayed).append(parameter)
-    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    return [group for group in groups if group["params"]]
+            ratio = next((ratio for prefix, ratio in lr_ratios if _inside(name, prefix)), 1.0)
+            groups.setdefault((-ratio, vector), []).append(parameter)
+    return [
+        {"params": groups[ratio, vector], "weight_decay": 0.0 if vector else weight_decay, "lr_ratio": -ratio}
+        for ratio, vector in sorted(groups)
+    ]
+
+
+def _inside(name: str, prefix: str) -> bool:
+    return name == prefix or name.startswith(f"{prefix}.")
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Let the next step use this learning rate."""
+    """Let the next step use this learning rate, times each group's ratio."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group.get("lr_ratio", 1.0)
 
 
 def moving_average(model: nn.Module, decay: float) -> AveragedModel:
