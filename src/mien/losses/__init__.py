@@ -11,6 +11,7 @@ LOSSES: Mapping[str, str] = MappingProxyType(
     {
         "clip_auxiliary": "mien.losses.clip_auxiliary:ClipAuxiliary",
         "cross_entropy": "mien.losses.cross_entropy:CrossEntropy",
+        "detection": "mien.losses.detection:Detection",
         "neutral_anchor": "mien.losses.neutral_anchor:NeutralAnchor",
         "smooth_l1": "mien.losses.landmarks:SmoothL1",
         "wing": "mien.losses.landmarks:Wing",
