@@ -148,7 +148,7 @@ def test_pictures_are_read_ahead_but_not_without_bound(make_predictor: Make) -> 
 
 def test_large_pictures_are_handed_out_before_they_pile_up(make_predictor: Make, squares: Scene, monkeypatch) -> None:
     image = squares(RED)
-    monkeypatch.setattr("mien.predict.pipeline.MAX_KEPT_BYTES", 2 * image.nbytes)
+    monkeypatch.setattr("mien.predict.flow.MAX_KEPT_BYTES", 2 * image.nbytes)
     predictor = make_predictor()
     assert len(predictor([image] * 7)) == 7
     assert predictor.session.batches == [3, 3, 1]

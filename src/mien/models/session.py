@@ -41,8 +41,8 @@ class TorchSession:
     def _run(self, arrays: Arrays) -> dict[str, torch.Tensor]:
         tensors = {name: self._moved(array) for name, array in arrays.items()}
         with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
-            found: dict[str, torch.Tensor] = self._network(**tensors)._asdict()
-        return found
+            outputs = self._network(**tensors)._asdict()
+        return {name: tensor for name, tensor in outputs.items() if tensor is not None}
 
     def _moved(self, array: NDArray[Any]) -> torch.Tensor:
         tensor = torch.from_numpy(np.ascontiguousarray(array)).to(self._device)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from mien.runtime.cache import atomic_path, cache_dir
 from mien.runtime.card import render_card
 from mien.schema.errors import BundleError, ConfigError
-from mien.schema.inputs import ImageSpec, InputSpec, specs_from_json, specs_hash, specs_to_json
+from mien.schema.inputs import ImageSpec, InputSpec, PictureSpec, specs_from_json, specs_hash, specs_to_json
 from mien.schema.labels import LabelSet
 from mien.schema.tables import unknown_name
 
@@ -91,7 +91,19 @@ class Bundle:
         """
         spec = self.inputs.get("image")
         if len(self.inputs) != 1 or not isinstance(spec, ImageSpec):
-            raise BundleError(f"{self.name} is fed {', '.join(self.inputs)}; this needs a model of single face images")
+            fed = "whole pictures" if isinstance(spec, PictureSpec) else ", ".join(self.inputs)
+            raise BundleError(f"{self.name} is fed {fed}; this needs a model of single face images")
+        return spec
+
+    def picture_spec(self) -> PictureSpec:
+        """The input of a network that sees whole pictures.
+
+        Raises:
+            BundleError: if it is fed anything else.
+        """
+        spec = self.inputs.get("image")
+        if len(self.inputs) != 1 or not isinstance(spec, PictureSpec):
+            raise BundleError(f"{self.name} is fed {', '.join(self.inputs)}; this needs a model of whole pictures")
         return spec
 
     def check_inputs(self, specs: Mapping[str, InputSpec]) -> None:
