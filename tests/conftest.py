@@ -144,6 +144,64 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_bundle(bundle, {"weight": weight}, model.SerializeToString()).path
 
 
+@pytest.fixture(scope="session")
+def tiny_detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a bundle that sees whole pictures, 64 pixels, and always finds two faces, of the labels of RAF-DB.
+
+    One lies at a quarter of the square, one at three quarters; both are a quarter wide. Red says surprise.
+    """
+    from onnx import TensorProto, helper, numpy_helper
+
+    from mien.runtime.bundle import Bundle, write_bundle
+    from mien.schema.inputs import PictureSpec
+    from mien.schema.labels import RAF_DB
+
+    weight = np.zeros((3, 3 * len(RAF_DB)), np.float16)
+    weight[0, [0, 7]] = 8
+    bias = np.full(3 * len(RAF_DB), -4, np.float16)
+    bias[[0, 8]] = 1
+    boxes = np.array([[[0.25, 0.25, 0.25, 0.25], [0.75, 0.75, 0.25, 0.25], [0.5, 0.5, 0.1, 0.1]]], np.float32)
+    constants = {
+        "weight": weight.astype(np.float32),
+        "bias": bias.astype(np.float32),
+        "shape": np.array([-1, 3, len(RAF_DB)]),
+        "boxes": boxes,
+        "nothing": np.zeros((1, len(RAF_DB), 4), np.float32),
+    }
+    floats = TensorProto.FLOAT
+    graph = helper.make_graph(
+        [
+            helper.make_node("GlobalAveragePool", ["image"], ["pooled"]),
+            helper.make_node("Flatten", ["pooled"], ["colour"]),
+            helper.make_node("MatMul", ["colour", "weight"], ["product"]),
+            helper.make_node("Add", ["product", "bias"], ["flat"]),
+            helper.make_node("Reshape", ["flat", "shape"], ["pred_logits"]),
+            helper.make_node("MatMul", ["pred_logits", "nothing"], ["zero"]),
+            helper.make_node("Add", ["zero", "boxes"], ["pred_boxes"]),
+        ],
+        "two_faces",
+        [helper.make_tensor_value_info("image", floats, ["batch", 3, 64, 64])],
+        [
+            helper.make_tensor_value_info("pred_logits", floats, ["batch", 3, len(RAF_DB)]),
+            helper.make_tensor_value_info("pred_boxes", floats, ["batch", 3, 4]),
+        ],
+        [numpy_helper.from_array(values, name) for name, values in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    bundle = Bundle(
+        path=tmp_path_factory.mktemp("bundles") / "two_faces",
+        name="two_faces",
+        model="two_faces",
+        model_config={},
+        inputs={"image": PictureSpec(size_px=64)},
+        labels=RAF_DB,
+        task={"name": "detect", "min_score": 0.3, "max_faces": 100},
+        provenance={"recipe": "none", "seed": 0, "commit": "none", "data_fingerprint": "none"},
+        licences={"code": "Apache-2.0", "weights": "Apache-2.0", "training_data": "none"},
+    )
+    return write_bundle(bundle, {"weight": weight}, model.SerializeToString()).path
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     """Random numbers, the same in every run."""

@@ -1,5 +1,5 @@
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ from mien.models.session import TorchSession, build_network
 from mien.runtime.bundle import Bundle, write_bundle
 from mien.runtime.session import open_session
 from mien.schema.errors import BundleError, ConfigError
+from mien.schema.inputs import PictureSpec
 from mien.schema.labels import RAF_DB
 
 
@@ -61,6 +62,21 @@ def test_bf16_is_close(bundle: Bundle, image: Any) -> None:
     assert half["logits"].dtype == np.float32
     assert not np.array_equal(half["logits"], exact["logits"])
     np.testing.assert_allclose(half["logits"], exact["logits"], atol=0.05 * max(1, np.abs(exact["logits"]).max()))
+
+
+def test_outputs_that_are_absent_are_left_out(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Outputs(NamedTuple):
+        pred_logits: torch.Tensor
+        denoise_logits: torch.Tensor | None = None
+
+    class Network(torch.nn.Module):
+        def forward(self, image: torch.Tensor) -> Outputs:
+            return Outputs(image.mean((2, 3))[:, None])
+
+    monkeypatch.setattr("mien.models.session.build_network", lambda bundle: Network())
+    session = TorchSession(replace(bundle, inputs={"image": PictureSpec(size_px=32)}))
+    assert session.outputs == ("pred_logits",)
+    assert session(image=np.ones((2, 3, 32, 32), np.float32))["pred_logits"].shape == (2, 1, 3)
 
 
 def test_what_does_not_fit_is_refused(bundle: Bundle, image: Any) -> None:

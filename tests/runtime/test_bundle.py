@@ -182,3 +182,15 @@ def test_a_model_of_single_faces_says_what_it_sees(make_bundle: Make) -> None:
     clips = replace(written, inputs={"clip": ClipSpec(), "landmarks": LandmarkSpec()})
     with pytest.raises(BundleError, match="is fed clip, landmarks; this needs a model of single face images"):
         clips.image_spec()
+
+
+def test_a_model_of_whole_pictures_says_what_it_sees(make_bundle: Make) -> None:
+    written = make_bundle(inputs={"image": PictureSpec(size_px=64)}, task={"name": "detect"})
+    assert written.picture_spec() == PictureSpec(size_px=64)
+    assert read_bundle(written.path).inputs == {"image": PictureSpec(size_px=64)}
+    assert "RGB, whole pictures, letterbox to 64 x 64 pixels" in (written.path / "README.md").read_text()
+    assert "Finds the faces of a whole picture" in (written.path / "README.md").read_text()
+    with pytest.raises(BundleError, match="is fed whole pictures; this needs a model of single face images"):
+        written.image_spec()
+    with pytest.raises(BundleError, match="is fed image; this needs a model of whole pictures"):
+        make_bundle().picture_spec()

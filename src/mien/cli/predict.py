@@ -14,7 +14,7 @@ from mien.schema.errors import ConfigError
 if TYPE_CHECKING:
     from mien.cli.drawing import Drawing
     from mien.predict.answer import Answer
-    from mien.predict.pipeline import Predictor
+    from mien.predict.flow import Flow
     from mien.predict.watch import VideoOptions
     from mien.predict.windows import ClipPredictor
 
@@ -38,6 +38,7 @@ class Predict:
         precision: bf16 is faster where the processor has it and exact to about three digits.
         top: how many of the most probable labels to show; by default three in the table, all in drawings.
         min_face_px: report smaller faces as too_small; smaller values also search finer.
+        tile_px: of models that find the faces themselves, also look at overlapping tiles of this side, for small faces.
         crops: take each picture for one face that is cut out already, without searching for faces.
         landmarks: draw the 68 points of each face as well.
         every: of videos, read each n-th frame.
@@ -60,6 +61,7 @@ class Predict:
     precision: Literal["fp32", "bf16"] = "fp32"
     top: int | None = None
     min_face_px: int = 32
+    tile_px: int | None = None
     crops: bool = False
     landmarks: bool = False
     every: int = 1
@@ -105,6 +107,7 @@ def predict(options: Predict) -> int:
         precision=options.precision,
         min_face_px=options.min_face_px,
         finder=None if options.crops else "default",
+        **({} if options.tile_px is None else {"tile_px": options.tile_px}),
     )
     reads_clips = isinstance(predictor, ClipPredictor)
     if reads_clips and options.draw:
@@ -134,7 +137,7 @@ def predict(options: Predict) -> int:
     return int(options.strict and report.errors > 0)
 
 
-def _drawing(options: Predict, predictor: "Predictor | ClipPredictor", stack: ExitStack) -> "Drawing":
+def _drawing(options: Predict, predictor: "Flow | ClipPredictor", stack: ExitStack) -> "Drawing":
     from mien.cli.drawing import Drawing
 
     assert options.draw is not None
@@ -146,7 +149,7 @@ def _drawing(options: Predict, predictor: "Predictor | ClipPredictor", stack: Ex
 
 
 def _answers(
-    predictor: "Predictor | ClipPredictor", options: Predict, video: "VideoOptions", done: frozenset[str]
+    predictor: "Flow | ClipPredictor", options: Predict, video: "VideoOptions", done: frozenset[str]
 ) -> Iterator["Answer"]:
     """The answers one by one, without those that are known, with a progress bar on a terminal."""
     from mien.predict.sources import sources

@@ -1,4 +1,4 @@
-"""One door to trained models, whatever they read: single faces or clips."""
+"""One door to trained models, whatever they read: single faces, whole pictures or clips."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +7,9 @@ from typing import Any
 from mien.faces.reader import FaceReader
 from mien.faces.track import Tracker
 from mien.predict import pipeline
+from mien.predict.detector import DetectorPredictor
 from mien.predict.pipeline import DEFAULT_MIN_FACE_PX, DEFAULT_MODEL, Predictor
+from mien.predict.views import MIN_TILE_PX
 from mien.predict.watch import VideoOptions
 from mien.predict.windows import ClipPredictor
 from mien.runtime.bundle import Bundle, find_bundle
@@ -18,22 +20,82 @@ from mien.schema.prediction import Result
 from mien.tasks import task_from_json
 
 CLIP_BATCH = 8
+PICTURE_BATCH = 8
 
 
-def load(name: str | Path = DEFAULT_MODEL, **options: Any) -> Predictor | ClipPredictor:
+def load(name: str | Path = DEFAULT_MODEL, **options: Any) -> Predictor | DetectorPredictor | ClipPredictor:
     """Load a trained model.
 
     Args:
         name: of a model that is installed, or the folder of a bundle.
         options: as in :func:`mien.predict.pipeline.load`; a model of clips takes ``device``, ``runtime``,
-            ``precision``, ``finder``, ``min_face_px``, ``min_score`` and ``batch_size``.
+            ``precision``, ``finder``, ``min_face_px``, ``min_score`` and ``batch_size``; one that finds the faces
+            itself those of :func:`load_detector`.
 
     Raises:
         BundleError: if there is no such model, it is damaged, or it does not answer with labels.
         ConfigError: if a setting, or the device, cannot be used.
     """
     bundle = find_bundle(name)
+    if bundle.task.get("name") == "detect":
+        return load_detector(bundle, **options)
+    if "tile_px" in options:
+        raise ConfigError(
+            f"Tiles are for models that find the faces themselves; {bundle.name!r} leaves that to a finder, which "
+            "searches more finely the smaller min_face_px is"
+        )
     return load_clips(bundle, **options) if "clip" in bundle.inputs else pipeline.load(name, **options)
+
+
+def load_detector(
+    bundle: Bundle,
+    *,
+    device: str = "cpu",
+    runtime: str | None = None,
+    precision: Precision = "fp32",
+    finder: Any = "default",
+    min_face_px: int = DEFAULT_MIN_FACE_PX,
+    min_score: float | None = None,
+    batch_size: int = PICTURE_BATCH,
+    threads: int | None = None,
+    tile_px: int | None = None,
+) -> DetectorPredictor:
+    """Load a model that finds and reads faces in one pass; see :func:`load`.
+
+    Args:
+        bundle: read and verified.
+        device: as in :func:`mien.predict.pipeline.load`.
+        runtime: as there.
+        precision: as there.
+        finder: must be left out; the model is its own.
+        min_face_px: smaller faces are reported as ``too_small``, by the shorter side of the box.
+        min_score: what scores less is no face; by default the model's own threshold.
+        batch_size: most pictures or tiles in one run of the network.
+        threads: how many pictures are read at once.
+        tile_px: also look at overlapping tiles of this side, in pixels of the picture, for small faces.
+
+    Raises:
+        BundleError: if the model is damaged or is not fed whole pictures.
+        ConfigError: if a setting, or the device, cannot be used.
+    """
+    if finder != "default":
+        raise ConfigError(f"{bundle.name!r} finds the faces itself, in whole pictures; leave out `finder` (--crops)")
+    for setting, value in (("min_face_px", min_face_px), ("batch_size", batch_size), ("threads", threads or 1)):
+        if value < 1:
+            raise ConfigError(f"{setting} is at least 1; given: {value}")
+    if tile_px is not None and tile_px < MIN_TILE_PX:
+        raise ConfigError(f"tile_px is at least {MIN_TILE_PX}; given: {tile_px}")
+    task = task_from_json(bundle.task, bundle.labels)
+    return DetectorPredictor(
+        session=open_session(bundle, runtime or pipeline.runtime_for(device), device, precision=precision),
+        task=task if min_score is None else replace(task, min_score=min_score),
+        spec=bundle.picture_spec(),
+        model=f"{bundle.name}@{bundle.hash12}",
+        min_face_px=min_face_px,
+        batch_size=batch_size,
+        tile_px=tile_px,
+        **({} if threads is None else {"threads": threads}),
+    )
 
 
 def load_clips(

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mien.schema.inputs import ClipSpec, InputSpec, LandmarkSpec
+from mien.schema.inputs import ClipSpec, InputSpec, LandmarkSpec, PictureSpec
 
 if TYPE_CHECKING:
     from mien.runtime.bundle import Bundle
@@ -12,6 +12,10 @@ _PURPOSE = {
     "classify": (
         "Names the expression that a face shows in a picture. Reading photos in bulk, annotating video, research on "
         "expression, and as a starting point for models of one's own."
+    ),
+    "detect": (
+        "Finds the faces of a whole picture and names the expression of each in one pass. Reading photos and video in "
+        "bulk, research on expression, and as a starting point for detectors of one's own."
     ),
     "landmarks": (
         "Places 68 points on a face crop; its inner maps are the geometric prior of expression models. The points "
@@ -31,6 +35,10 @@ _LIMITS_OF = {
     "classify": (
         " Rare classes are recognised far less often than common ones: see the recall of each. A probability is "
         "calibrated for faces like those of the training data."
+    ),
+    "detect": (
+        " Faces that are small in the picture are missed; tiles help. Rare classes are recognised far less often than "
+        "common ones. The probabilities are shares of the class scores and are not calibrated."
     ),
     "landmarks": " The brows lie on the upper edge and the points of the jaw are unevenly spaced, as in the mesh.",
 }
@@ -70,6 +78,8 @@ def _input(spec: InputSpec) -> str:
     crop = f"{spec.size_px} x {spec.size_px} pixels"
     if isinstance(spec, LandmarkSpec):
         return f"{spec.n_points} landmarks in {spec.n_frames} frames, in pixels of a crop of {crop}"
+    if isinstance(spec, PictureSpec):
+        return f"RGB, whole pictures, {spec.resize} to {crop}"
     frames = f"{spec.n_frames} frames of " if isinstance(spec, ClipSpec) else ""
     source = f", brought to {spec.source_px} pixels first" if spec.source_px else ""
     return f"{frames}{crop}, {spec.colour}{source}, crop {spec.crop.name}"
