@@ -3,7 +3,8 @@
 Known: ``ir50.pth`` of face.evoLVe and the same tensors split as in POSTER++ (for :class:`IRNet`),
 ``mobilefacenet_model_best.pth.tar`` of pytorch_face_landmark (for :class:`MobileFaceNet`), torchvision's ``resnet18``
 and the networks of the same names trained on MS-Celeb-1M (for :class:`ResNet`), and timm's vision transformers, such as
-``vit_small_p16_224-15ec54c9.pth`` (for the blocks of :class:`ProductCross`).
+``vit_small_p16_224-15ec54c9.pth`` (for the blocks of :class:`ProductCross`), and ``PPHGNetV2_B0_stage1.pth``, timm's
+networks of that name and whole detectors of D-FINE and DEIM (for :class:`HGNetV2`).
 """
 
 import logging
@@ -20,6 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from mien.models.layers.hgnet import HGNetV2
 from mien.models.layers.ir_net import IRNet
 from mien.models.layers.mobilefacenet import MobileFaceNet
 from mien.models.layers.resnet import ResNet
@@ -88,8 +90,8 @@ def load_foreign(module: nn.Module, path: Path, *, table: Table | None = None, m
     """Fill a module with published weights; what does not fit stays as it is, and is reported.
 
     Args:
-        module: an :class:`IRNet`, :class:`MobileFaceNet`, :class:`ResNet` or :class:`ProductCross`, or any with a
-            ``table``.
+        module: an :class:`HGNetV2`, :class:`IRNet`, :class:`MobileFaceNet`, :class:`ResNet` or :class:`ProductCross`,
+            or any with a ``table``.
         path: ``.safetensors``, or a file of ``torch.save`` that holds nothing but tensors and plain values.
         table: how names change; by default that of the module's class.
         min_fraction: least share of the tensors in scope that must be filled.
@@ -181,6 +183,8 @@ def _compare(
 
 def _table_of(module: nn.Module) -> Table:
     match module:
+        case HGNetV2():
+            return Table(rename=_hgnet_name)
         case IRNet():
             return Table(rename=partial(_ir_name, units=module.units))
         case MobileFaceNet():
@@ -193,8 +197,14 @@ def _table_of(module: nn.Module) -> Table:
                 scope=r"blocks\.\d+\.(norm|attn\.(qkv|proj)|mlp)|norm\.|fusion_tokens\.(cls_token|pos_embed)",
             )
     raise ConfigError(
-        f"No public format is known for {type(module).__name__}; known: IRNet, MobileFaceNet, ResNet, ProductCross"
+        f"No public format is known for {type(module).__name__}; known: HGNetV2, IRNet, MobileFaceNet, ResNet, "
+        "ProductCross"
     )
+
+
+def _hgnet_name(name: str) -> tuple[str, ...]:
+    """``stages_0`` (timm's feature extractor) to ``stages.0``; classifiers and the rest of a detector are left out."""
+    return () if name.startswith(("head.", "encoder.", "decoder.")) else (re.sub(r"^stages_", "stages.", name),)
 
 
 def _ir_name(name: str, units: tuple[int, int, int]) -> tuple[str, ...]:
