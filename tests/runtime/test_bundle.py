@@ -19,7 +19,7 @@ from mien.runtime.bundle import (
 )
 from mien.runtime.cache import cache_dir
 from mien.schema.errors import BundleError
-from mien.schema.inputs import ClipSpec, CropSpec, ImageSpec, LandmarkSpec
+from mien.schema.inputs import ClipSpec, CropSpec, ImageSpec, LandmarkSpec, PictureSpec
 
 Make = Callable[..., Bundle]
 
