@@ -88,7 +88,7 @@ def boxes_to_unit(boxes: NDArray[np.floating], shape_hw: Sequence[int], spec: Pi
 
 
 def boxes_from_unit(boxes: NDArray[np.floating], shape_hw: Sequence[int], spec: PictureSpec) -> NDArray[np.float32]:
-    """The inverse of :func:`boxes_to_unit`, clipped to the picture: ``float32 [N, 4]``, ``x1, y1, x2, y2`` in pixels."""
+    """The inverse of :func:`boxes_to_unit`, clipped to the picture: ``float32 [N, 4]``, ``x1, y1, x2, y2``."""
     unit = np.asarray(boxes, np.float64).reshape(-1, 4)
     half = unit[:, 2:] / 2
     corners = np.concatenate([unit[:, :2] - half, unit[:, :2] + half], axis=1) / _scales(shape_hw, spec)

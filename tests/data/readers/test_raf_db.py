@@ -83,7 +83,7 @@ def test_incomplete_layouts(tmp_path):
     with pytest.raises(DatasetError, match="No RAF-DB layout"):
         raf_db.read(tmp_path)
     write(tmp_path / "a", aligned=False, boxes="")
-    with pytest.raises(DatasetError, match="they need the face boxes"):
+    with pytest.raises(DatasetError, match="original pictures need them: unpack Annotation/boundingbox"):
         raf_db.read(tmp_path / "a")
     (tmp_path / "a" / "Image" / "original").rename(tmp_path / "a" / "Image" / "pictures")
     with pytest.raises(DatasetError, match="neither the folder aligned nor original"):

@@ -6,6 +6,9 @@ Two layouts are read; the first that is found under the root, or its subfolder `
   those are absent, ``Image/original/*.jpg`` with ``Annotation/boundingbox`` (or ``boundingbox`` at the root);
 - flattened: ``train`` and ``test`` (or ``valid``), with a folder for each class, named 1 to 7 or by the expression.
 
+:func:`read_original` takes the whole pictures with the face boxes, also where there are aligned ones. For a detector an
+aligned picture is one whose face covers all of it: its samples have no box.
+
 The key of a sample is its name in the list (``train_00001``) in every layout.
 """
 
@@ -40,13 +43,30 @@ def read(root: Path) -> list[Sample]:
     )
 
 
-def _read_list(base: Path, listed: Path) -> Iterator[Sample]:
-    aligned = (base / "Image" / "aligned").is_dir()
+def read_original(root: Path) -> list[Sample]:
+    """Every annotated face under ``root``, in its whole picture, with its box; in the order of the list.
+
+    Raises:
+        DatasetError: if the list, the pictures in ``Image/original`` or their boxes are absent, or a file is damaged.
+    """
+    for base in (root, root / "basic"):
+        for listed in (base / "EmoLabel" / LIST, base / LIST):
+            if listed.is_file():
+                return list(_read_list(base, listed, original=True))
+    raise DatasetError(
+        f"No RAF-DB layout with whole pictures in {root}. Expected: EmoLabel/{LIST}, Image/original and "
+        "Annotation/boundingbox."
+    )
+
+
+def _read_list(base: Path, listed: Path, *, original: bool = False) -> Iterator[Sample]:
+    aligned = (base / "Image" / "aligned").is_dir() and not original
     if not aligned and not (base / "Image" / "original").is_dir():
-        raise DatasetError(f"{base / 'Image'} has neither the folder aligned nor original; unpack one of them.")
+        there = "no folder original" if original else "neither the folder aligned nor original"
+        raise DatasetError(f"{base / 'Image'} has {there}; unpack {'it' if original else 'one of them'}.")
     boxes = next((b for b in (base / "Annotation" / "boundingbox", base / "boundingbox") if b.is_dir()), None)
     if not aligned and boxes is None:
-        raise DatasetError(f"{base} has original pictures only; they need the face boxes of Annotation/boundingbox.")
+        raise DatasetError(f"{base} has no face boxes, and original pictures need them: unpack Annotation/boundingbox.")
     for line, text in lines(listed):
         name, label = _fields(listed, line, text)
         picture = base / "Image" / ("aligned" if aligned else "original") / name
