@@ -22,11 +22,14 @@ class Evaluate:
         fold: of a dataset with official folds, measure on what this fold holds back.
         folds: measure one model a fold, named with {fold} for its number as in 'runs/fold_{fold}/bundle', each on what
             its fold holds back; prints every fold, mean and deviation.
-        out: folder for report.json, report.md, confusion.png and reliability.png.
+        out: folder for report.json, report.md and pictures; of whole pictures also COCO's annotations.json and
+            detections.json.
         runtime: what computes: openvino, onnx (extra `export`) or torch (extra `train`).
         device: cpu; cuda for onnx and torch.
         precision: bf16 is faster and exact to about three digits.
         crop: whole for a model that was trained on pictures as they are.
+        pictures: let the model find the faces of whole pictures with marked faces, a classifier with mien's finder; a
+            face that is not found is an error. A model that finds the faces itself is always measured so.
         resamples: of the bootstrap intervals.
         seed: of the bootstrap.
         end_to_end: also place the faces in larger scenes of several sizes and read those as photos; a face that is
@@ -44,6 +47,7 @@ class Evaluate:
     device: str = "cpu"
     precision: Literal["fp32", "bf16"] = "fp32"
     crop: Literal["face", "whole"] = "face"
+    pictures: bool = False
     resamples: int = 1000
     seed: int = 0
     end_to_end: bool = False
@@ -65,6 +69,7 @@ def run(arguments: Sequence[str]) -> int:
         device=options.device,
         precision=options.precision,
         crop=options.crop,
+        pictures=options.pictures,
         resamples=options.resamples,
         seed=options.seed,
         **({} if options.fold is None else {"data": _held_back(options)}),
@@ -74,10 +79,11 @@ def run(arguments: Sequence[str]) -> int:
     for figure in report["metrics"].values():
         print(_line(figure["title"], figure["value"], figure["low"], figure["high"]))
     if "per_class" in report:
-        print("\nrecall of each class")
+        shown, heading = ("ap50", "AP50") if "detection" in report else ("recall", "recall")
+        print(f"\n{heading} of each class")
         for name, figures in report["per_class"].items():
-            recall = figures["recall"]
-            print(_line(f"{name} ({figures['count']})", recall["value"], recall["low"], recall["high"]))
+            figure = figures[shown]
+            print(_line(f"{name} ({figures['count']})", figure["value"], figure["low"], figure["high"]))
     if options.end_to_end:
         _end_to_end(options)
     if options.out:

@@ -14,8 +14,11 @@ from mien.data.readers import READERS, read_dataset
 from mien.data.splits import DataConfig, Labelled, Splits, data_fingerprint, make_splits
 from mien.engine.measure import Answers, Crop, answer
 from mien.engine.measure_clips import answer_clips
+from mien.engine.measure_detections import measure_bundle
 from mien.engine.report import drawing_is_possible, write_report
+from mien.engine.report_detections import write_picture_report
 from mien.engine.score import Resampling, classification_figures, headline, landmark_figures
+from mien.engine.score_detections import picture_figures
 from mien.engine.surroundings import surroundings
 from mien.metrics.calibration import fit_min_score, fit_temperature, softmax
 from mien.runtime.bundle import Bundle, find_bundle, revise_bundle
@@ -79,6 +82,7 @@ def evaluate(
     precision: Precision = "fp32",
     data: DataConfig | None = None,
     crop: Crop = "face",
+    pictures: bool = False,
     batch_size: int = 64,
     resamples: int = 1000,
     seed: int = 0,
@@ -94,12 +98,15 @@ def evaluate(
         dataset: name in ``READERS``.
         root: folder of the dataset; ``None`` takes ``$MIEN_DATA/<folder>``.
         split: one of ``SPLITS``.
-        out: folder for ``report.json``, ``report.md``, ``confusion.png`` and ``reliability.png``.
+        out: folder for ``report.json``, ``report.md``, ``confusion.png`` and ``reliability.png``; of whole pictures the
+            files that :func:`mien.engine.report_detections.write_picture_report` names.
         runtime: ``openvino``, ``onnx`` or ``torch``.
         device: as in :func:`mien.runtime.session.open_session`.
         precision: as there.
         data: the protocol, for another than the dataset's usual one.
         crop: ``whole`` for a model that was trained on pictures as they are.
+        pictures: let the model find the faces of the whole pictures, a classifier with mien's finder; a face that is
+            not found is an error. A model that finds faces itself is always measured so.
         batch_size: faces in one run of the network.
         resamples: of the bootstrap intervals.
         seed: of the bootstrap.
@@ -120,17 +127,19 @@ def evaluate(
     bundle = model if isinstance(model, Bundle) else find_bundle(model)
     samples = read_dataset(dataset, root)
     views, dropped = views_of(samples, data or DataConfig(reader=dataset), split, bundle.labels)
-    session = open_session(bundle, runtime, device, precision=precision)
-    answers = answers_of(
-        bundle,
-        session,
-        _all_samples(views),
-        dataset=dataset,
-        crop=crop,
-        batch_size=batch_size,
-        progress=progress,
-    )
     how = Resampling(resamples=resamples, seed=seed)
+    described: dict[str, Any] = {"name": runtime, "device": device, "precision": precision}
+    columns = None
+    if pictures or bundle.task.get("name") == "detect":
+        columns = measure_bundle(
+            bundle, views[0].samples, views[0].truth, among=samples, progress=progress, **described
+        )
+        figures, described["pictures"] = picture_figures(columns, how), columns.settings
+    else:
+        session = open_session(bundle, runtime, device, precision=precision)
+        settings = {"dataset": dataset, "crop": crop, "batch_size": batch_size, "progress": progress}
+        answers = answers_of(bundle, session, _all_samples(views), **settings)
+        figures, described["crop"] = _figures(bundle, views, answers, how), crop
     report = {
         "schema_version": REPORT_VERSION,
         "bundle": {"name": bundle.name, "model": bundle.model, "hash": bundle.hash12, "task": dict(bundle.task)},
@@ -143,16 +152,18 @@ def evaluate(
             "rule": _rule(views[0], bundle),
             "dropped": dropped,
         },
-        "runtime": {"name": runtime, "device": device, "precision": precision, "crop": crop},
+        "runtime": described,
         "intervals": {"method": "percentile bootstrap", "confidence": 0.95, "resamples": resamples, "seed": seed},
         "date": datetime.now(UTC).date().isoformat(),
         "surroundings": surroundings(),
         "provenance": dict(bundle.provenance),
         "licences": dict(bundle.licences),
-        **_figures(bundle, views, answers, how),
+        **figures,
     }
     report["paper"] = paper_table(bundle, dataset, report)
-    if out is not None:
+    if out is not None and columns is not None:
+        write_picture_report(report, columns, out)
+    elif out is not None:
         write_report(report, out)
     return report
 

@@ -20,8 +20,13 @@ RULES = {
 INK, GRID, MAIN, SECOND = "#1f2430", "#d9dde5", "#2b6cb0", "#d9822b"
 
 
-def write_report(report: Report, out: Path) -> None:
+def write_report(report: Report, out: Path, more: Sequence[str] = ()) -> None:
     """Write ``report.json``, ``report.md`` and, for a classifier, ``confusion.png`` and ``reliability.png``.
+
+    Args:
+        report: of :func:`mien.engine.evaluate.evaluate`.
+        out: the folder.
+        more: paragraphs that come after the figures.
 
     Raises:
         ConfigError: if the folder cannot be written.
@@ -31,7 +36,7 @@ def write_report(report: Report, out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
         text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False)
         (out / "report.json").write_text(text + "\n", encoding="utf-8")
-        (out / "report.md").write_text(markdown(report), encoding="utf-8")
+        (out / "report.md").write_text(markdown(report, more), encoding="utf-8")
         if "confusion" in report:
             draw_confusion(report, out / "confusion.png")
             draw_reliability(report, out / "reliability.png")
@@ -49,8 +54,8 @@ def drawing_is_possible() -> None:
         raise MissingExtraError("matplotlib", "evaluate", "Drawing the pictures of a report")
 
 
-def markdown(report: Report) -> str:
-    """The report to read."""
+def markdown(report: Report, more: Sequence[str] = ()) -> str:
+    """The report to read; ``more`` stands after the figures."""
     dataset, bundle = report["dataset"], report["bundle"]
     parts = [
         f"# {bundle['name']} on {dataset['title']}, {dataset['part']}",
@@ -59,6 +64,7 @@ def markdown(report: Report) -> str:
         f"{report['date']}. Intervals: 95 %, {report['intervals']['resamples']} bootstrap resamples, "
         f"seed {report['intervals']['seed']}.",
         table(("", "value", "95 % interval"), (_metric(row) for row in report["metrics"].values())),
+        *more,
         *_classes(report),
         *_parts(report),
         *_calibration(report),
@@ -90,7 +96,7 @@ def _metric(figure: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def _classes(report: Report) -> list[str]:
-    if "per_class" not in report:
+    if "confusion" not in report:
         return []
     rows = (
         (
@@ -205,7 +211,8 @@ def _plain(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
 
 
-def _figure(width: float, height: float) -> tuple[Any, Any]:
+def figure_of(width: float, height: float) -> tuple[Any, Any]:
+    """A figure of this size in inches, in the manner of all reports, and its axes."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
@@ -219,7 +226,7 @@ def draw_confusion(report: Report, path: Path, title: str = "") -> None:
     """The confusion matrix as a PNG: truth on rows, percent of each row, counts beneath."""
     labels, percent = report["labels"], report["confusion"]["percent"]
     counts, size = report["confusion"]["counts"], len(report["labels"])
-    figure, axes = _figure(2.4 + 0.82 * size, 1.6 + 0.72 * size)
+    figure, axes = figure_of(2.4 + 0.82 * size, 1.6 + 0.72 * size)
     axes.imshow(percent, cmap="Blues", vmin=0, vmax=100, aspect="auto")
     for row in range(size):
         for column in range(size):
@@ -247,7 +254,7 @@ def _confusion_title(report: Report) -> str:
 def draw_reliability(report: Report, path: Path) -> None:
     """Confidence against accuracy as a PNG, bins of equal mass, with the binomial spread of each."""
     bins = report["calibration"]
-    figure, axes = _figure(5.2, 5.0)
+    figure, axes = figure_of(5.2, 5.0)
     axes.plot([0, 1], [0, 1], color=SECOND, linewidth=1, linestyle="--", label="as sure as right")
     spread = [
         1.96 * (share * (1 - share) / count) ** 0.5
