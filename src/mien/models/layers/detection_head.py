@@ -153,9 +153,9 @@ class DetectionHead(nn.Module):
         places, inside = self._places(tuple((x.shape[2], x.shape[3]) for x in maps))
         rank = logits.amax(-1).masked_fill(~inside, torch.finfo(logits.dtype).min)
         best = rank.topk(min(self.queries, len(places)), dim=1).indices
-        content = memory.take_along_dim(best[..., None], dim=1)
+        content, best_logits = (x.gather(1, best[..., None].expand(-1, -1, x.shape[2])) for x in (memory, logits))
         boxes = (self.step(content).float() + places[best]).sigmoid()
-        return Chosen(content, logits.take_along_dim(best[..., None], dim=1), boxes)
+        return Chosen(content, best_logits, boxes)
 
     def _places(self, sizes: Sizes) -> tuple[Float[Tensor, "M 4"], Bool[Tensor, "M"]]:
         """Logits of the anchors, and which may be chosen."""
