@@ -40,7 +40,7 @@ class MarkedPicture:
         """
         height, width = float(shape_hw[0]), float(shape_hw[1])
         boxes = [face.sample.box or (0.0, 0.0, width, height) for face in self.faces]
-        return np.array(boxes, np.float32).reshape(-1, 4).clip(0, (width, height, width, height))
+        return np.array(boxes, np.float64).reshape(-1, 4).clip(0, (width, height, width, height)).astype(np.float32)
 
 
 def mark(items: Iterable[Labelled], *, among: Iterable[Sample] = ()) -> list[MarkedPicture]:

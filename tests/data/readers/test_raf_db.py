@@ -43,6 +43,28 @@ def test_original_pictures_have_boxes(boxes, tmp_path):
     assert samples[0].box == (10.5, 20.0, 110.0, 120.25)
 
 
+@pytest.mark.parametrize("below", ["", "basic"])
+def test_whole_pictures_are_taken_also_where_aligned_ones_are(below, tmp_path):
+    root = tmp_path / below
+    write(root)
+    for line in LABELS:
+        (root / "Image" / "original").mkdir(exist_ok=True)
+        (root / "Image" / "original" / line.split()[0]).write_bytes(b"jpg")
+    samples = raf_db.read_original(tmp_path)
+    assert [s.key for s in samples] == [s.key for s in raf_db.read(tmp_path)]
+    assert [s.source for s in samples] == [File(root / "Image" / "original" / line.split()[0]) for line in LABELS]
+    assert {s.box for s in samples} == {(10.5, 20.0, 110.0, 120.25)}
+    assert not any(s.aligned for s in samples)
+
+
+def test_whole_pictures_need_their_folder_and_their_boxes(tmp_path):
+    with pytest.raises(DatasetError, match="No RAF-DB layout with whole pictures"):
+        raf_db.read_original(tmp_path)
+    write(tmp_path)
+    with pytest.raises(DatasetError, match="has no folder original; unpack it"):
+        raf_db.read_original(tmp_path)
+
+
 def test_flattened(tmp_path):
     for part, label, name in (
         ("train", "5", "train_00001_aligned.jpg"),
