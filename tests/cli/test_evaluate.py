@@ -57,6 +57,18 @@ def test_end_to_end_is_measured_if_asked_for(mien, monkeypatch) -> None:
     assert given["end_to_end"]["seed"] == 4
 
 
+def test_whole_pictures_are_measured_if_asked_for(mien, monkeypatch) -> None:
+    ap50 = {"value": 0.75, "low": None, "high": None}
+    report = {**REPORT, "detection": {}, "per_class": {"neutral": {"count": 800, "ap50": ap50}}}
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(evaluate, "reach", lambda target, **_: lambda *_, **options: given.update(options) or report)
+    code, out, _ = mien("evaluate", "tiny", "--dataset", "ferplus", "--pictures")
+    assert code == 0
+    assert given["pictures"] is True
+    assert out.splitlines()[-2] == "AP50 of each class"
+    assert out.splitlines()[-1].split() == ["neutral", "(800)", "0.7500"]
+
+
 def test_other_splits_are_refused(mien, measured) -> None:
     code, _, err = mien("evaluate", "tiny", "--dataset", "ferplus", "--split", "dev")
     assert code == 2
@@ -71,5 +83,5 @@ def test_flags_are_those_of_the_function() -> None:
     from mien.engine.evaluate import evaluate as function
 
     renamed = {"data": "root"}
-    names = {renamed.get(one.name, one.name) for one in fields(evaluate.Evaluate)} - {"end_to_end"}
+    names = {renamed.get(one.name, one.name) for one in fields(evaluate.Evaluate)} - {"end_to_end", "fold", "folds"}
     assert names <= set(signature(function).parameters)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien.schema.labels import FERPLUS
+from mien.schema.labels import FERPLUS, RAF_DB
 from mien.schema.prediction import LEADING_COLUMNS
 
 
@@ -161,6 +161,23 @@ def test_smaller_faces_than_asked_for_are_not_answered(predict, photo: Path, tmp
     assert (row["label"], row["p_neutral"]) == ("", "")
 
 
+def test_a_model_that_finds_faces_itself_is_used_in_the_same_way(mien, tiny_detector: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (256, 256), (250, 30, 30)).save(tmp_path / "red.png")
+    table, drawn = tmp_path / "t.csv", tmp_path / "drawn"
+    words = ("predict", tmp_path / "red.png", "--model", tiny_detector, "--out", table)
+    code, out, err = mien(*words, "--draw", drawn, "--tile-px", 128)
+    assert (code, err) == (0, "")
+    rows = read(table)
+    assert tuple(rows[0]) == (*LEADING_COLUMNS, *(f"p_{name}" for name in RAF_DB.names))
+    assert {(row["status"], row["alignment"]) for row in rows} == {("ok", "none")}
+    assert [row["face_id"] for row in rows] == [str(number) for number in range(len(rows))]
+    assert len(rows) > 2
+    assert (drawn / "red.png").is_file()
+    assert f"1 photo · {len(rows)} faces" in out
+    code, _, err = mien(*words, "--crops")
+    assert (code, "leave out `finder` (--crops)" in err) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -168,6 +185,7 @@ def test_smaller_faces_than_asked_for_are_not_answered(predict, photo: Path, tmp
         (("a.jpg", "--top", "0"), "--top is at least 1; given: 0"),
         (("a.jpg", "--min-face-px", "0"), "min_face_px is at least 1; given: 0"),
         (("a.jpg", "--out", "table.xls"), "The table is written as .csv, .jsonl, .parquet; given: 'table.xls'"),
+        (("a.jpg", "--tile-px", "320"), "Tiles are for models that find the faces themselves"),
         (("a.jpg", "--device", "vax"), "VAX"),
     ],
 )
