@@ -23,22 +23,23 @@ def test_every_face_stands_in_every_group_once_as_itself_and_once_as_a_contrast(
     found = noisy()
     assert found.content.shape == (3, 24, WIDTH)
     assert found.boxes.shape == (3, 24, 4)
-    assert found.index[0].tolist() == [0, 1, 2, -1, -1, -1] * 4
-    assert found.index[1].tolist() == [0, -1, -1, -1, -1, -1] * 4
-    assert (found.index[2] == -1).all()
+    assert found.face[0].tolist() == [0, 1, 2, -1, -1, -1] * 4
+    assert found.face[1].tolist() == [0, -1, -1, -1, -1, -1] * 4
+    assert (found.face[2] == -1).all()
     assert found.group.tolist() == sorted([0, 1, 2, 3] * 6)
 
 
 @pytest.mark.parametrize(("number", "queries"), [(1, 6), (3, 6), (5, 6), (6, 12), (100, 198)])
 def test_there_are_whole_groups_and_at_least_one(number: int, queries: int) -> None:
-    assert noisy(number).index.shape == (3, queries)
+    assert noisy(number).face.shape == (3, queries)
 
 
 def test_contrasts_are_further_off_than_faces() -> None:
     """Each corner moves by up to half a side, or by half a side to a whole one."""
     found, true = noisy(600), boxes()[0]
-    near, far = [], []
-    for box, index, place in zip(found.boxes[0], found.index[0], range(1200), strict=True):
+    near: list[torch.Tensor] = []
+    far: list[torch.Tensor] = []
+    for box, index, place in zip(found.boxes[0], found.face[0], range(1200), strict=True):
         centre, size = true[place % 3, :2], true[place % 3, 2:]
         moved = torch.cat((box[:2] - box[2:] / 2, box[:2] + box[2:] / 2))
         truth = torch.cat((centre - size / 2, centre + size / 2))

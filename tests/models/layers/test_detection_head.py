@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mien.models.layers.detection_head import DetectionHead, anchors
+from mien.schema.errors import ConfigError
 
 CHANNELS, SIZE, CLASSES, QUERIES = (4, 6, 8), 64, 7, 12
 
@@ -152,6 +153,12 @@ def test_answers_are_in_single_precision() -> None:
     assert {part.dtype for part in answer[:8]} == {torch.float32}
     sum(part.sum() for part in answer[2:8]).backward()
     assert all(p.grad.isfinite().all() for p in network.parameters() if p.grad is not None)
+
+
+def test_mistakes_are_named() -> None:
+    for fields in ({"dim": 12}, {"queries": 0}, {"layers": 0}, {"num_denoising": -1}):
+        with pytest.raises(ConfigError, match=f"multiple of 8.*given: .*{next(iter(fields))}="):
+            head(**fields)
 
 
 def test_anchors_are_no_weights() -> None:

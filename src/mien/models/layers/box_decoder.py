@@ -33,10 +33,11 @@ class Perceptron(nn.Sequential):
     """
 
     def __init__(self, inp: int, width: int, out: int, *, still: bool = False) -> None:
-        super().__init__(nn.Linear(inp, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, out))
+        last = nn.Linear(width, out)
+        super().__init__(nn.Linear(inp, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(), last)
         self.apply(initialise_linear)
         if still:
-            nn.init.zeros_(self[-1].weight)
+            nn.init.zeros_(last.weight)
 
 
 class ScoreLayer(nn.Linear):

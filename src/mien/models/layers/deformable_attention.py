@@ -42,9 +42,11 @@ class DeformableAttention(nn.Module):
         ring = direction[:, None, None] * torch.arange(1.0, self.points + 1)[:, None]
         with torch.no_grad():
             self.sampling_offsets.bias.copy_(ring.expand(-1, self.maps, -1, -1).flatten())
-        for layer in (self.value_proj, self.output_proj):
-            nn.init.xavier_uniform_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        for weight in (self.value_proj.weight, self.output_proj.weight):
+            nn.init.xavier_uniform_(weight)
+        for bias in (self.value_proj.bias, self.output_proj.bias):
+            assert bias is not None
+            nn.init.zeros_(bias)
 
     def forward(
         self, query: Float[Tensor, "B Q D"], boxes: Float[Tensor, "B Q 4"], maps: Sequence[Map]
@@ -62,7 +64,8 @@ class DeformableAttention(nn.Module):
         """Where each head reads, x and y in [0, 1] of the picture, or beyond."""
         offsets = self.sampling_offsets(query).float().unflatten(-1, (self.heads, self.maps, self.points, 2))
         around = boxes.float()[:, :, None, None, None]
-        return around[..., :2] + offsets * around[..., 2:] * (0.5 / self.points)
+        places: Tensor = around[..., :2] + offsets * around[..., 2:] * (0.5 / self.points)
+        return places
 
     def _read(self, x: Map, grid: Float[Tensor, "BH Q P 2"]) -> Float[Tensor, "BH d Q P"]:
         value = self.value_proj(x).float().unflatten(1, (self.heads, -1)).flatten(0, 1)
@@ -81,7 +84,7 @@ class DenseAttention(nn.Module):
     ) -> Float[Tensor, "B Q D"]:
         """What the queries find on the maps; ``boxes`` stand in the queries already."""
         tokens = torch.cat([x.flatten(2).transpose(1, 2) for x in maps], dim=1)
-        finest = maps[0].shape[-1]
-        places = [sincos_2d(*x.shape[-2:], tokens.shape[-1], spacing=finest / x.shape[-1]) for x in maps]
+        finest, width = maps[0].shape[-1], tokens.shape[-1]
+        places = [sincos_2d(x.shape[-2], x.shape[-1], width, spacing=finest / x.shape[-1]) for x in maps]
         out: Tensor = self.attention(query, tokens + torch.cat(places, dim=1).to(tokens), tokens)
         return out

@@ -19,7 +19,7 @@ class NoisyFaces(NamedTuple):
 
     content: Float[Tensor, "B D W"]
     boxes: Float[Tensor, "B D 4"]
-    index: Int[Tensor, "B D"]
+    face: Int[Tensor, "B D"]
     group: Int[Tensor, "D"]
 
     def allowed(self, queries: int) -> Bool[Tensor, "M M"]:
@@ -57,7 +57,7 @@ class Denoising(nn.Module):
         return NoisyFaces(
             content=self.classes(self._renamed(known)),
             boxes=self._moved(boxes[:, face].float(), contrast),
-            index=torch.where((known >= 0) & ~contrast, face, -1),
+            face=torch.where((known >= 0) & ~contrast, face, -1),
             group=copy // 2,
         )
 

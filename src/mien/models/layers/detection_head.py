@@ -17,9 +17,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from mien.models.layers.box_decoder import BoxDecoder, CrossAttn, Perceptron, ScoreLayer, initialise_linear
+from mien.models.layers.box_decoder import HEADS, BoxDecoder, CrossAttn, Perceptron, ScoreLayer, initialise_linear
 from mien.models.layers.denoising import Denoising
 from mien.models.layers.mobilefacenet import LinearUnit
+from mien.schema.errors import ConfigError
 
 STRIDES = (8, 16, 32)
 ANCHOR_SIZE = 0.05
@@ -83,6 +84,9 @@ class DetectionHead(nn.Module):
         label_noise: see :class:`Denoising`.
         box_noise: see :class:`Denoising`.
         dim: width of the queries, a multiple of eight.
+
+    Raises:
+        ConfigError: if a number does not fit.
     """
 
     anchors: Tensor
@@ -102,6 +106,11 @@ class DetectionHead(nn.Module):
         dim: int = 256,
     ) -> None:
         super().__init__()
+        if dim % HEADS or min(dim, queries, layers) < 1 or num_denoising < 0:
+            raise ConfigError(
+                f"A detection head needs a width that is a multiple of {HEADS}, a query and a layer at least, and no "
+                f"negative number of denoising queries; given: {dim=}, {queries=}, {layers=}, {num_denoising=}"
+            )
         self.queries = queries
         self.project = nn.ModuleList(LinearUnit(inp, dim) for inp in channels)
         self.memory = nn.Sequential(nn.Linear(dim, dim), nn.LayerNorm(dim))
@@ -137,13 +146,13 @@ class DetectionHead(nn.Module):
             logits, moved = self.decoder(query, start, projected)
             return Answer(logits[-1], moved[-1], logits, moved, chosen.logits, chosen.boxes)
         noisy = self.denoising(boxes, box_labels)
-        extra, allowed = noisy.index.shape[1], noisy.allowed(query.shape[1])
+        extra, allowed = noisy.face.shape[1], noisy.allowed(query.shape[1])
         query, start = torch.cat((noisy.content, query), dim=1), torch.cat((noisy.boxes, start), dim=1)
         logits, moved = self.decoder(query, start, projected, allowed)
         own, own_boxes = logits[:, :, extra:], moved[:, :, extra:]
         return Answer(
             *(own[-1], own_boxes[-1], own, own_boxes, chosen.logits, chosen.boxes),
-            *(logits[:, :, :extra], moved[:, :, :extra], noisy.index),
+            *(logits[:, :, :extra], moved[:, :, :extra], noisy.face),
         )
 
     def choose(self, maps: Sequence[Float[Tensor, "B W _ _"]]) -> Chosen:

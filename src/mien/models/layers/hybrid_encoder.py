@@ -42,7 +42,8 @@ class Interaction(nn.Module):
         placed = tokens + sincos_2d(x.shape[2], x.shape[3], x.shape[1]).to(tokens)
         tokens = self.norm1(tokens + self.attn(placed, placed, tokens))
         tokens = self.norm2(tokens + self.mlp(tokens))
-        return tokens.transpose(1, 2).unflatten(2, x.shape[2:])
+        out: Tensor = tokens.transpose(1, 2).unflatten(2, x.shape[2:])
+        return out
 
 
 class TwinConvolution(nn.Module):
