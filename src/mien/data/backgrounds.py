@@ -140,7 +140,7 @@ def leaves(face: Rgb, shape: tuple[int, int], rng: np.random.Generator) -> Field
             cv2.ellipse(scene, box, colour, -1, cv2.LINE_AA)
         else:
             cv2.fillConvexPoly(scene, np.rint(cv2.boxPoints(box)).astype(np.int32), colour, cv2.LINE_AA)
-    blurred: Field = cv2.GaussianBlur(scene.astype(np.float32), (0, 0), float(rng.uniform(0.5, 2.0)))
+    blurred = np.asarray(cv2.GaussianBlur(scene, (0, 0), float(rng.uniform(0.5, 2.0))), np.float32)
     light = resized(rng.normal(0, 22, (4, 4, 1)).astype(np.float32), shape)
     return blurred + light
 

@@ -155,7 +155,7 @@ def _draw_person(scene: Field, patch: _Patch, rng: np.random.Generator) -> None:
     pen.ellipse(place, rng.uniform(0.95, 1.25) * side, rng.uniform(1.0, 1.3) * side, roll_deg, hair)
     layer = cv2.resize(pen.layer, tuple((high - low).tolist()), interpolation=cv2.INTER_LINEAR).astype(np.float32)
     here = scene[low[1] : high[1], low[0] : high[0]]
-    here *= _thrice(1 - layer[..., 3] / 255)
+    here *= _thrice(np.asarray(1 - layer[..., 3] / 255, np.float32))
     here += layer[..., :3]
 
 
