@@ -11,6 +11,7 @@ MODELS: Mapping[str, str] = MappingProxyType(
     {
         "keypoint_graph": "mien.models.keypoint_graph:Config",
         "landmarks": "mien.models.landmarks:Config",
+        "natten_deim": "mien.models.natten_deim:Config",
         "product_cross": "mien.models.product_cross:Config",
         "product_cross_small": "mien.models.product_cross:SmallConfig",
     }

@@ -18,6 +18,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from mien.models.layers.mobilefacenet import LinearUnit
+
 Variant = Literal["b0", "b1", "b2", "b4", "tiny"]
 
 STRIDES = (4, 8, 16, 32)
@@ -60,7 +62,9 @@ SHAPES: Mapping[Variant, Shape] = MappingProxyType(
             layers=6,
             affine=False,
         ),
-        "tiny": Shape(stem=(8, 8), hidden=(8, 8, 12, 16), widths=(16, 24, 32, 48), blocks=(1, 1, 1, 1), layers=2),
+        "tiny": Shape(
+            stem=(8, 8), hidden=(8, 8, 12, 16), widths=(16, 24, 32, 48), blocks=(1, 1, 1, 1), layers=2, affine=False
+        ),
     }
 )
 """``tiny`` is for tests; the others are public."""
@@ -81,33 +85,18 @@ class Affine(nn.Module):
         return self.scale * x + self.bias
 
 
-class ConvUnit(nn.Module):
-    """Convolution without bias, batch norm, and where asked for ReLU and :class:`Affine`.
-
-    On a CPU the bf16 backward pass of a depthwise convolution with stride 2 is 15 times slower than the fp32 one
-    (PyTorch 2.15), so autocast is suspended for that convolution.
-    """
+class ConvUnit(LinearUnit):
+    """Convolution without bias, batch norm, and where asked for ReLU and :class:`Affine`."""
 
     def __init__(
         self, inp: int, out: int, kernel: int, stride: int = 1, groups: int = 1, act: bool = True, affine: bool = False
     ) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(inp, out, kernel, stride, (kernel - 1) // 2, groups=groups, bias=False)
-        self.bn = nn.BatchNorm2d(out)
+        super().__init__(inp, out, kernel, stride, (kernel - 1) // 2, groups)
         self.act = nn.ReLU() if act else nn.Identity()
         self.lab = Affine() if act and affine else nn.Identity()
-        self.strided_depthwise = groups > 1 and stride > 1
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D P Q"]:
-        out: Tensor = self.lab(self.act(self.bn(self._convolve(x))))
-        return out
-
-    def _convolve(self, x: Tensor) -> Tensor:
-        if self.strided_depthwise and x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
-            with torch.autocast("cpu", enabled=False):
-                wide: Tensor = self.conv(x.float())
-            return wide.to(x.dtype)
-        out: Tensor = self.conv(x)
+        out: Tensor = self.lab(self.act(super().forward(x)))
         return out
 
 
