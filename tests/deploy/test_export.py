@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from mien.deploy import export as export_module
-from mien.deploy.export import compare, export_bundle, onnx_graph, round_to_half
+from mien.deploy.export import export_bundle, onnx_graph, round_to_half
+from mien.deploy.parity import compare
 from mien.models import keypoint_graph
 from mien.models.landmarks import Config
 from mien.runtime.bundle import Bundle

@@ -15,17 +15,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 from mien.deploy.onnx_graph import fixed_inputs, half_constants
+from mien.deploy.parity import compare
 from mien.runtime.bundle import Bundle, write_bundle
-from mien.runtime.session import OnnxSession, OpenVINOSession, Session
 from mien.schema.errors import BundleError, MissingExtraError
-from mien.schema.inputs import InputSpec, LandmarkSpec
+from mien.schema.inputs import InputSpec
 from mien.schema.labels import LabelSet
 
 OPSET = 20
-TOLERANCE = 1e-3
-"""Largest difference from torch, relative to the largest value of the output (at least 1)."""
-
-PARITY_BATCHES = (1, 5)
 
 
 def export_bundle(
@@ -104,8 +100,8 @@ def onnx_graph(module: nn.Module, specs: Mapping[str, InputSpec]) -> bytes:
     """The ONNX model of a module: dynamic batch, only what the outputs need, float16 constants.
 
     Args:
-        module: on the CPU, in evaluation mode; ``forward`` returns a NamedTuple. If it has a method ``lean``, the graph
-            is that of the equal but cheaper network which this gives.
+        module: on the CPU, in evaluation mode; ``forward`` returns a NamedTuple, of which what is ``None`` is left out.
+            If it has a method ``lean``, the graph is that of the equal but cheaper network which this gives.
         specs: what each argument is; the names become the names of the graph's inputs.
 
     Raises:
@@ -128,7 +124,7 @@ def onnx_graph(module: nn.Module, specs: Mapping[str, InputSpec]) -> bytes:
             dynamo=True,
             opset_version=OPSET,
             input_names=list(example),
-            output_names=list(outputs._fields),
+            output_names=[name for name, tensor in outputs._asdict().items() if tensor is not None],
             dynamic_shapes={name: {0: batch} for name in example},
             optimize=False,
             verbose=False,
@@ -141,80 +137,6 @@ def onnx_graph(module: nn.Module, specs: Mapping[str, InputSpec]) -> bytes:
             "batch into a plain number somewhere, as `len(x)` does where `x.shape[0]` would not."
         )
     return graph
-
-
-def compare(
-    module: nn.Module,
-    graph: bytes,
-    specs: Mapping[str, InputSpec],
-    samples: Mapping[str, NDArray[np.float32]] | None = None,
-) -> dict[str, Any]:
-    """How far the graph's answers are from the module's, in every runtime that is installed.
-
-    Returns:
-        By runtime ``max_abs``, ``argmax_agreement`` of the logits (if there are any) and ``rows``.
-
-    Raises:
-        BundleError: if they differ by more than ``TOLERANCE``, or the most probable class differs where the
-            two most probable are not that close.
-    """
-    sessions: dict[str, Session] = {"openvino": OpenVINOSession(graph, specs=specs)}
-    if find_spec("onnxruntime"):
-        sessions["onnxruntime"] = OnnxSession(graph, specs=specs)
-    batches = [*_noise(specs), *([dict(samples)] if samples else [])]
-    with torch.no_grad():
-        wanted = [
-            {n: t.numpy() for n, t in module(**{k: torch.from_numpy(v) for k, v in batch.items()})._asdict().items()}
-            for batch in batches
-        ]
-    return {runtime: _parity(runtime, session, batches, wanted) for runtime, session in sessions.items()}
-
-
-def _parity(
-    runtime: str, session: Session, batches: list[dict[str, NDArray[Any]]], wanted: list[dict[str, NDArray[Any]]]
-) -> dict[str, Any]:
-    worst, agree, rows = 0.0, 0, 0
-    for batch, want in zip(batches, wanted, strict=True):
-        found = session(**batch)
-        if set(found) != set(want):
-            raise BundleError(f"The graph in {runtime} has the outputs {sorted(found)}, the module {sorted(want)}")
-        for name, values in want.items():
-            if found[name].shape != values.shape:
-                raise BundleError(f"{name!r} is {found[name].shape} in {runtime} and {values.shape} in torch")
-            difference, scale = float(np.abs(found[name] - values).max()), max(1.0, float(np.abs(values).max()))
-            if not difference <= TOLERANCE * scale:
-                raise BundleError(
-                    f"The exported graph is not the trained model: {name!r} differs by {difference:.2g} in {runtime}, "
-                    f"allowed: {TOLERANCE * scale:.2g}. It was not kept."
-                )
-            worst = max(worst, difference)
-        if "logits" in want:
-            agree += _same_answers(runtime, found["logits"], want["logits"])
-        rows += len(next(iter(want.values())))
-    answers = {"argmax_agreement": agree / rows} if "logits" in wanted[0] else {}
-    return {"max_abs": worst, **answers, "rows": rows}
-
-
-def _same_answers(runtime: str, found: NDArray[Any], wanted: NDArray[Any]) -> int:
-    same = found.argmax(1) == wanted.argmax(1)
-    ranked = np.sort(wanted, axis=1)
-    clear = ranked[:, -1] - ranked[:, -2] > 2 * TOLERANCE * max(1.0, float(np.abs(wanted).max()))
-    if (clear & ~same).any():
-        raise BundleError(f"The exported graph answers another class than torch in {runtime}. It was not kept.")
-    return int(same.sum())
-
-
-def _noise(specs: Mapping[str, InputSpec]) -> Iterator[dict[str, NDArray[np.float32]]]:
-    rng = np.random.default_rng(0)
-    for size in PARITY_BATCHES:
-        yield {name: _drawn(spec, size, rng) for name, spec in specs.items()}
-
-
-def _drawn(spec: InputSpec, size: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Normal noise for pixels, places all over the crop for landmarks."""
-    if isinstance(spec, LandmarkSpec):
-        return rng.uniform(0, spec.size_px, (size, *spec.shape)).astype(np.float32)
-    return rng.normal(size=(size, *spec.shape)).astype(np.float32)
 
 
 def _weights(module: nn.Module) -> dict[str, NDArray[Any]]:

@@ -1,7 +1,7 @@
 """The end of a run: calibrate the best epoch and export it as a bundle."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from mien.runtime.bundle import find_bundle
 from mien.schema.labels import LabelSet
 from mien.schema.tables import resolve
 from mien.tasks import task_from_json
+from mien.tasks.detect import Detect, corners
 
 EXPORT = "mien.deploy.export:export_bundle"
 CODE_LICENCE = WEIGHTS_LICENCE = "Apache-2.0"
@@ -26,6 +27,33 @@ def calibrated(run: Run, labels: LabelSet, outputs: Mapping[str, NDArray[Any]], 
 
     temperature = fit_temperature(label, outputs["logits"])
     return task_from_json({"name": run.task, "temperature": float(temperature)}, labels)
+
+
+def with_threshold(task: Detect, outputs: Mapping[str, NDArray[Any]], targets: Mapping[str, NDArray[Any]]) -> Detect:
+    """A detector's task with the score from which on a query is a face: that of the best F1 on the selection part.
+
+    Every query counts once, whatever class it names; a face counts as found where the overlap is at least 0.5.
+    """
+    from mien.metrics.detection import match
+
+    hits: list[NDArray[np.bool_]] = []
+    scores: list[NDArray[np.float32]] = []
+    real = targets["box_labels"] >= 0
+    for own, found, is_face in zip(
+        corners(targets["boxes"]), replace(task, min_score=0.0).faces(outputs), real, strict=True
+    ):
+        hits.append(np.isin(np.arange(len(found)), match(own[is_face], corners(found.boxes), found.scores)))
+        scores.append(found.scores)
+    joined, correct = np.concatenate(scores), np.concatenate(hits)
+    order = np.argsort(-joined, kind="stable")
+    f1 = 2 * np.cumsum(correct[order]) / (np.arange(1, len(order) + 1) + int(real.sum()))
+    return replace(task, min_score=round(float(joined[order[f1.argmax()]]), 4))
+
+
+def _what(run: Run) -> str:
+    if run.task == "detect":
+        return "pictures"
+    return "clips" if "clip" in run.model.inputs() else "faces"
 
 
 def _name_and_hash(bundle: str) -> str:
@@ -54,14 +82,14 @@ def export(
         out: folder of the run.
     """
     reader = READERS[run.data.reader]
-    data, what = record["data"], "clips" if "clip" in run.model.inputs() else "faces"
+    data, what = record["data"], _what(run)
     bundle = resolve(EXPORT)(
         network,
         name=run.name,
         model=run.architecture,
         model_config=asdict(run.model),
         inputs=run.model.inputs(),
-        labels=labels if run.task == "classify" else None,
+        labels=None if run.task == "landmarks" else labels,
         task=task.to_json(),
         out=out / "bundle",
         provenance={

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mien.data.loader import Batch, Epoch, batches
-from mien.data.sampling import class_counts, epoch_indices
+from mien.data.sampling import epoch_indices
+from mien.data.scene_loader import PADDING
 from mien.engine import checkpoint
-from mien.engine.finish import calibrated, export
+from mien.engine.finish import calibrated, export, with_threshold
 from mien.engine.journal import Journal, read_journal, write_json
-from mien.engine.material import Loaded, Material, gather, labels_of
+from mien.engine.material import Loaded, Material, counts_of, gather, labels_of
 from mien.engine.memory import keep_freed_memory
 from mien.engine.optim import ascend, descend, moving_average, set_rate
 from mien.engine.pace import Pace
@@ -34,6 +35,10 @@ from mien.schema.errors import ConfigError
 from mien.tasks import task_from_json
 
 LAST, BEST = "last.safetensors", "best.safetensors"
+ANSWERS = {"classify": ("logits",), "landmarks": ("landmarks",), "detect": ("pred_logits", "pred_boxes")}
+"""Outputs that each task decodes."""
+
+TARGETS = ("label", "distribution", "landmarks", "boxes", "box_labels", "box_weights")
 CHECK_EVERY = 20
 """Steps between two looks at whether the loss is still a number."""
 
@@ -138,7 +143,7 @@ def train_epoch(state: State, size_px: int, share: float, bar: Bar) -> dict[str,
     run, pace, config = state.run, state.pace, state.run.train
     faces = state.material.train.resized(size_px)
     order = epoch_indices(config.sampler, labels_of(faces.items), seed=run.seed, epoch=pace.epoch)
-    faces.epoch = Epoch(order, run.seed, pace.epoch)
+    faces.epoch = Epoch(order, run.seed, pace.epoch, pace.progress)
     torch.manual_seed(_derived_seed(run.seed, pace.epoch))
     if state.average is not None and pace.size_px not in (0, size_px):
         state.average.n_averaged.zero_()
@@ -208,6 +213,8 @@ def finish(state: State, out: Path) -> Path:
     outputs, targets = _outputs(state, state.material.select.resized(size_px), exact=True)
     if run.task == "classify":
         state.task = calibrated(run, labels, outputs, targets["label"])
+    elif run.task == "detect":
+        state.task = with_threshold(state.task, outputs, targets)
     rows = read_journal(out / "journal.csv")
     count, seconds = (sum(float(row[name]) for row in rows) for name in ("images", "seconds"))
     record = {
@@ -230,17 +237,23 @@ def inputs_of(run: Run, batch: Batch) -> Batch:
     return {name: batch[name] for name in run.model.inputs()}
 
 
+def _fed(state: State, batch: Batch) -> Batch:
+    """The inputs, and in training the targets that some networks read, as to learn from noisy boxes."""
+    read: tuple[str, ...] = getattr(state.network, "reads_targets", ())
+    return {**inputs_of(state.run, batch), **{name: batch[name] for name in read}}
+
+
 def _step(state: State, batch: Batch, *, last: bool) -> dict[str, Tensor]:
     """One batch forward and backward, and a step of the optimizer after the ``last`` of an accumulation."""
     config = state.run.train
     with state.fabric.no_backward_sync(state.model, enabled=not last):
-        parts = state.loss(state.model(**inputs_of(state.run, batch)), batch)
+        parts = state.loss(state.model(**_fed(state, batch)), batch)
         state.fabric.backward(parts["loss"] / config.accumulate)
     if last:
         if config.sam_rho:
             before = ascend(state.network.parameters(), config.sam_rho)
             state.optimizer.zero_grad()
-            state.fabric.backward(state.loss(state.model(**inputs_of(state.run, batch)), batch)["loss"])
+            state.fabric.backward(state.loss(state.model(**_fed(state, batch)), batch)["loss"])
             descend(before)
         if config.clip_norm:
             state.fabric.clip_gradients(state.model, state.optimizer, max_norm=config.clip_norm)
@@ -256,17 +269,31 @@ def _outputs(
 ) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
     """Outputs of the judged network and the targets, over all of ``faces``, in order; ``exact`` computes in float32."""
     columns: dict[str, list[NDArray[Any]]] = defaultdict(list)
-    wanted = {"classify": "logits", "landmarks": "landmarks"}[state.run.task]
+    answers = ANSWERS[state.run.task]
     state.judged.eval()
     with torch.inference_mode(), nullcontext() if exact else state.fabric.autocast():
         for batch in _on_device(state, faces, 2 * state.run.train.batch_size):
-            answer = getattr(state.judged(**inputs_of(state.run, batch)), wanted)
-            columns["answer"].append(answer.float().cpu().numpy())
-            for name in ("label", "distribution", "landmarks"):
+            answer = state.judged(**inputs_of(state.run, batch))
+            found = {name: getattr(answer, name).float() for name in answers}
+            for name in TARGETS:
                 if name in batch and name not in state.run.model.inputs():
-                    columns[name].append(batch[name].cpu().numpy())
-    joined = {name: np.concatenate(values) for name, values in columns.items()}
-    return {wanted: joined.pop("answer")}, joined
+                    found[f"{name} wanted"] = batch[name]
+            for name, tensor in found.items():
+                columns[name].append(tensor.cpu().numpy())
+    joined = {name: _joined(values, name) for name, values in columns.items()}
+    outputs = {name: joined.pop(name) for name in answers}
+    return outputs, {name.removesuffix(" wanted"): values for name, values in joined.items()}
+
+
+def _joined(parts: list[NDArray[Any]], name: str) -> NDArray[Any]:
+    """Batches one after the other; those with fewer faces a picture are padded."""
+    if not name.startswith("box"):
+        return np.concatenate(parts)
+    most = max(part.shape[1] for part in parts)
+    fill = PADDING if name.startswith("box_labels") else 0
+    widths = [[(0, 0), (0, most - part.shape[1]), *[(0, 0)] * (part.ndim - 2)] for part in parts]
+    padded = [np.pad(part, width, constant_values=fill) for part, width in zip(parts, widths, strict=True)]
+    return np.concatenate(padded)
 
 
 def _on_device(state: State, faces: Loaded, batch_size: int, *, drop_last: bool = False) -> Iterator[Batch]:
@@ -289,7 +316,7 @@ def _counted(loss: Any, material: Material) -> Any:
     """The loss with the number of training faces of each class, if it asks for it."""
     if not getattr(loss, "needs_class_counts", False) or loss.class_counts:
         return loss
-    counts = class_counts(labels_of(material.train.items), len(material.splits.labels))
+    counts = counts_of(material.train.items, len(material.splits.labels))
     return replace(loss, class_counts=tuple(float(count) for count in counts))
 
 

@@ -9,19 +9,24 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.data.augment import Augment
 from mien.data.clips import Clips
 from mien.data.loader import Faces
+from mien.data.pictures import MarkedPicture, mark
 from mien.data.prepare import Prepared, prepare
 from mien.data.prepare_clips import prepare_clips
 from mien.data.readers import read_dataset
+from mien.data.sampling import class_counts
+from mien.data.scene_augment import SceneAugment
+from mien.data.scene_loader import Scenes
 from mien.data.splits import Labelled, Splits, data_fingerprint, make_splits
 from mien.engine.run import Run
-from mien.schema.errors import DatasetError
-from mien.schema.inputs import ImageSpec
+from mien.schema.errors import ConfigError, DatasetError
+from mien.schema.inputs import ImageSpec, PictureSpec
 from mien.schema.prediction import Face
 from mien.schema.sample import Clip, Composed, FrameFolder, Rendered, RenderedClip, Sample
 
-Loaded = Faces | Clips
+Loaded = Faces | Clips | Scenes
 
 
 class _Part(NamedTuple):
@@ -34,7 +39,7 @@ class _Part(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
-    """The faces or clips of one run.
+    """The faces, clips or whole pictures of one run.
 
     Attributes:
         splits: classes and parts; the parts here are what is really used.
@@ -67,7 +72,12 @@ def gather(run: Run, root: Path | None, *, progress: bool = True) -> Material:
         samples = [replace(s, pixel_hash=s.pixel_hash or prepared.pixel_hashes[s.key]) for s in samples]
     splits = make_splits(samples, run.data)
     items = {"train": splits.train, "select": splits.select}
-    parts = _clips(run, items, progress) if "clip" in run.model.inputs() else _faces(run, items, prepared, progress)
+    if run.task == "detect":
+        parts = _scenes(run, items, samples)
+    elif "clip" in run.model.inputs():
+        parts = _clips(run, items, progress)
+    else:
+        parts = _faces(run, items, prepared, progress)
     dropped = Counter(splits.dropped)
     for name, part in parts.items():
         dropped.update(part.dropped)
@@ -101,7 +111,7 @@ def _faces_of(run: Run, name: str, items: Sequence[Labelled], prepared: Prepared
         [items[i] for i in kept],
         chosen,
         spec,
-        augment=run.augment if name == "train" else None,
+        augment=_varied(run, name),
         landmarks=run.task == "landmarks",
         cache_mb=run.train.cache_mb,
     )
@@ -130,7 +140,7 @@ def _clips(run: Run, items: Mapping[str, Sequence[Labelled]], progress: bool) ->
             kept,
             faces,
             run.model.inputs(),
-            augment=run.augment if name == "train" else None,
+            augment=_varied(run, name),
             whole=run.crop == "whole",
         )
         alignment: Counter[str] = sum((one.counts() for one in faces), Counter())
@@ -138,9 +148,38 @@ def _clips(run: Run, items: Mapping[str, Sequence[Labelled]], progress: bool) ->
     return parts
 
 
-def labels_of(items: Sequence[Labelled]) -> NDArray[np.int64]:
-    """Class indices, ``int64 [N]``."""
-    return np.array([item.index for item in items], np.int64)
+def _varied(run: Run, part: str) -> Augment | None:
+    return run.augment if part == "train" and isinstance(run.augment, Augment) else None
+
+
+def _scenes(run: Run, items: Mapping[str, Sequence[Labelled]], samples: Sequence[Sample]) -> dict[str, _Part]:
+    spec = run.model.inputs()["image"]
+    if not isinstance(spec, PictureSpec):
+        raise ConfigError(f"The task detect needs a model of whole pictures; {run.architecture!r} reads single faces")
+    parts = {}
+    for name, part in items.items():
+        pictures = mark(part, among=samples)
+        augment = run.augment if name == "train" and isinstance(run.augment, SceneAugment) else None
+        loaded = Scenes(pictures, spec, augment=augment, cache_mb=run.train.cache_mb)
+        if run.train.workers:
+            loaded.pictures.warm()
+        counted = {"box": sum(len(picture.faces) for picture in pictures)}
+        lost = len({item.sample.source for item in part}) - len(pictures)
+        parts[name] = _Part(loaded, counted, {f"{name}: pictures with a face that has no label": lost})
+    return parts
+
+
+def labels_of(items: Sequence[Labelled] | Sequence[MarkedPicture]) -> NDArray[np.int64]:
+    """Class indices, ``int64 [N]``; of a picture with several faces that of the rarest among them."""
+    faces = [item.faces if isinstance(item, MarkedPicture) else (item,) for item in items]
+    counts = Counter(face.index for of_one in faces for face in of_one)
+    return np.array([min((face.index for face in of_one), key=lambda c: (counts[c], c)) for of_one in faces], np.int64)
+
+
+def counts_of(items: Sequence[Labelled] | Sequence[MarkedPicture], classes: int) -> NDArray[np.int64]:
+    """Number of faces or clips of each class, ``int64 [C]``."""
+    faces = [face for item in items for face in (item.faces if isinstance(item, MarkedPicture) else (item,))]
+    return class_counts(np.array([face.index for face in faces], np.int64), classes)
 
 
 def _needs_hashes(run: Run, samples: Sequence[Sample]) -> bool:

@@ -11,7 +11,6 @@ from torch.optim.swa_utils import AveragedModel
 
 from mien.schema.errors import ConfigError
 
-
 SCHEDULES = ("none", "cosine", "flat_cosine", "exponential", "step", "multistep")
 
 

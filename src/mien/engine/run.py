@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mien.data.augment import Augment
+from mien.data.scene_augment import SceneAugment
 from mien.data.splits import DataConfig
 from mien.engine.optim import Optimizer, Schedule
 from mien.schema.errors import ConfigError, MienError
@@ -100,7 +101,7 @@ class Run:
         data: the samples and their labels.
         task: name in ``TASKS``.
         loss: configuration of the training loss.
-        augment: how training faces are varied.
+        augment: how training faces are varied, or, to find them, whole pictures.
         train: the loop.
         seed: of the weights, the order, the augmentation and the dropout.
         crop: ``face`` aligns by eyes or box, ``whole`` takes pictures as they are.
@@ -115,9 +116,9 @@ class Run:
     architecture: str
     model: Any
     data: DataConfig
-    task: Literal["classify", "landmarks"] = "classify"
+    task: Literal["classify", "landmarks", "detect"] = "classify"
     loss: Any
-    augment: Augment = field(default_factory=Augment)
+    augment: Augment | SceneAugment = field(default_factory=Augment)
     train: TrainConfig = field(default_factory=TrainConfig)
     seed: int = 0
     crop: Literal["face", "whole"] = "face"
@@ -128,6 +129,10 @@ class Run:
     freeze: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if isinstance(self.augment, SceneAugment) != (self.task == "detect"):
+            raise ConfigError("augment is a SceneAugment where the task is detect, and an Augment in all other runs")
+        if isinstance(self.augment, SceneAugment):
+            return
         mixed = self.augment.mixup or self.augment.cutmix
         if mixed and getattr(self.loss, "target", "distribution") == "label":
             raise ConfigError("augment.mixup and augment.cutmix mix the labels too: set loss.target to distribution")

@@ -24,7 +24,7 @@ def build_model(run: Run, labels: LabelSet) -> nn.Module:
         BundleError: if a bundle or a checkpoint does not fit the network.
         ConfigError: if ``run.freeze`` names nothing.
     """
-    network: nn.Module = run.model.build(labels if run.task == "classify" else None)
+    network: nn.Module = run.model.build(None if run.task == "landmarks" else labels)
     if run.prior:
         _load_prior(network, find_bundle(run.prior))
     for part, path in run.weights:

@@ -8,9 +8,8 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from mien.data.sampling import class_counts
 from mien.engine import checkpoint
-from mien.engine.material import Material, labels_of
+from mien.engine.material import Material, counts_of
 from mien.engine.pace import Pace
 from mien.engine.run import Run, to_json
 from mien.engine.surroundings import surroundings
@@ -90,7 +89,7 @@ def record_of(state: State) -> dict[str, Any]:
     """What ``run.json`` says: the run, its data, the network, and where it runs."""
     material, run = state.material, state.run
     labels = material.splits.labels
-    counts = class_counts(labels_of(material.train.items), len(labels))
+    counts = counts_of(material.train.items, len(labels))
     return {
         "run": to_json(run),
         "labels": list(labels.names),
