@@ -144,15 +144,14 @@ class DetectionHead(nn.Module):
             return Answer(logits[-1], moved[-1])
         if self.denoising is None or boxes is None or box_labels is None:
             logits, moved = self.decoder(query, start, projected)
-            return Answer(logits[-1], moved[-1], logits, moved, chosen.logits, chosen.boxes)
+            return _to_learn_from(logits, moved, chosen)
         noisy = self.denoising(boxes, box_labels)
-        extra, allowed = noisy.face.shape[1], noisy.allowed(query.shape[1])
+        extra = noisy.face.shape[1]
         query, start = torch.cat((noisy.content, query), dim=1), torch.cat((noisy.boxes, start), dim=1)
-        logits, moved = self.decoder(query, start, projected, allowed)
-        own, own_boxes = logits[:, :, extra:], moved[:, :, extra:]
-        return Answer(
-            *(own[-1], own_boxes[-1], own, own_boxes, chosen.logits, chosen.boxes),
-            *(logits[:, :, :extra], moved[:, :, :extra], noisy.face),
+        logits, moved = self.decoder(query, start, projected, noisy.allowed(query.shape[1] - extra))
+        answer = _to_learn_from(logits[:, :, extra:], moved[:, :, extra:], chosen)
+        return answer._replace(
+            denoise_logits=logits[:, :, :extra], denoise_boxes=moved[:, :, :extra], denoise_index=noisy.face
         )
 
     def choose(self, maps: Sequence[Float[Tensor, "B W _ _"]]) -> Chosen:
@@ -172,6 +171,10 @@ class DetectionHead(nn.Module):
             return self.anchors, self.inside
         logits, inside = _placed(sizes)
         return logits.to(self.anchors.device), inside.to(self.inside.device)
+
+
+def _to_learn_from(logits: Float[Tensor, "L B Q C"], boxes: Float[Tensor, "L B Q 4"], chosen: Chosen) -> Answer:
+    return Answer(logits[-1], boxes[-1], logits, boxes, chosen.logits, chosen.boxes)
 
 
 def _placed(sizes: Sizes) -> tuple[Float[Tensor, "M 4"], Bool[Tensor, "M"]]:
