@@ -158,6 +158,9 @@ def test_average_precision_is_that_of_the_task_on_the_raw_outputs(marked: list[S
     assert found["metrics"]["face_ap50"]["value"] == pytest.approx(scores["face_ap50"], abs=1e-6)
     for name in LABELS.names:
         assert found["per_class"][name]["ap50"]["value"] == pytest.approx(scores[f"ap50_{name}"], abs=1e-6)
+    for figure in (found["metrics"]["map50"], *(one["ap50"] for one in found["per_class"].values())):
+        assert figure["low"] < figure["value"] < figure["high"]
+    assert found["metrics"]["face_ap50"]["low"] == pytest.approx(found["metrics"]["face_ap50"]["high"])
 
 
 def test_a_finder_with_a_classifier_stands_in_the_same_table(marked: list[Sample]) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 import tyro
 
 from mien.cli.models import print_columns
-from mien.predict.pipeline import DEFAULT_MODEL, load
+from mien.predict.loading import load
+from mien.predict.pipeline import DEFAULT_MODEL
 from mien.predict.sources import sources
 from mien.runtime.bundle import Bundle, find_bundle
 from mien.runtime.session import Precision, Session, open_session

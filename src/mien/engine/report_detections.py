@@ -86,7 +86,7 @@ def _classes(report: Report) -> list[str]:
         (
             name,
             one["count"],
-            *(number(one[figure]["value"]) for figure in ("ap50", "ap", "ap50_voc")),
+            *(_with_span(one[figure]) for figure in ("ap50", "ap", "ap50_voc")),
             f"{number(one['recall']['value'])} ({span(one['recall'])})" if one["count"] else "–",
         )
         for name, one in report["per_class"].items()

@@ -11,6 +11,7 @@ from mien.engine.measure_detections import PictureColumns
 from mien.engine.score import FROM_CONFUSION, PER_CLASS, Resampling
 from mien.metrics import detection, title
 from mien.metrics.detection import IOUS, MISSED, UNKNOWN, Curve, Readings
+from mien.metrics.ranking import ranked
 from mien.schema.labels import LabelSet
 
 OVERLAPS = (0.5, 0.2)
@@ -35,6 +36,7 @@ def picture_figures(columns: PictureColumns, how: Resampling) -> dict[str, Any]:
     labels, classes = columns.labels, len(columns.labels)
     lines = [_of_overlap(columns, classes, least, how) for least in OVERLAPS]
     table = detection.average_precision(columns.truth, columns.pairs, classes=classes, ious=IOUS)
+    spans = _spans(columns, classes, how)
     voc = detection.average_precision(columns.truth, columns.pairs, classes=classes, interpolation="voc_all")
     faces = detection.face_average_precision(columns.truth, columns.faces, ious=IOUS)
     readings = detection.read_faces(columns.truth, columns.shown)
@@ -43,14 +45,14 @@ def picture_figures(columns: PictureColumns, how: Resampling) -> dict[str, Any]:
         "pictures": len(columns.pictures),
         "labels": list(labels.names),
         "metrics": {
-            "map50": _named("map50", _mean(table[0])),
+            "map50": {**_named("map50", _mean(table[0])), **spans[classes]},
             "map": _named("map", _mean(table)),
             "map50_voc": {"title": "mAP50, area under the whole curve", **_alone(_mean(voc))},
-            "face_ap50": _named("face_ap50", float(faces[0])),
+            "face_ap50": {**_named("face_ap50", float(faces[0])), **spans[classes + 1]},
             "face_ap": {"title": "AP50-95 of faces", **_alone(_mean(faces))},
             **{name: {"title": _TITLES.get(name, title(name)), **lines[0][name]} for name in _OF_OVERLAP},
         },
-        "per_class": _per_class(readings, table, voc[0], labels, _grouped(how, columns, readings)),
+        "per_class": _per_class(readings, table, voc[0], spans, labels, _grouped(how, columns, readings)),
         "alignment": columns.alignment,
         "detection": {
             "faces_of_unknown_expression": int((columns.truth[..., 4] == UNKNOWN).sum()),
@@ -63,6 +65,21 @@ def picture_figures(columns: PictureColumns, how: Resampling) -> dict[str, Any]:
 
 _OF_OVERLAP = ("end_to_end_accuracy", "accuracy_of_found", "found", "surplus")
 _TITLES = {"found": "share of the faces found", "surplus": "boxes on no face, in a picture"}
+
+
+def _spans(columns: PictureColumns, classes: int, how: Resampling) -> list[Figure]:
+    """Ends of the intervals of AP50 over pictures: of each class, of their mean, and of faces whatever they express."""
+    matched = [ranked(columns.truth, columns.pairs, label) for label in range(classes)]
+    every_face = ranked(detection.as_faces(columns.truth), detection.as_faces(columns.faces), 0)
+
+    def values(rows: NDArray[np.int64], _: object) -> list[float]:
+        times = np.bincount(rows, minlength=len(columns.pictures))
+        each = [one.average_precision(times) for one in matched]
+        return [*each, _mean(np.array(each)), every_face.average_precision(times)]
+
+    numbers = np.arange(len(columns.pictures))
+    found = how.of(values, numbers, numbers).to_json()
+    return [{"low": low, "high": high} for low, high in zip(found["low"], found["high"], strict=True)]
 
 
 def _of_overlap(columns: PictureColumns, classes: int, least: float, how: Resampling) -> dict[str, Any]:
@@ -90,7 +107,12 @@ def _grouped(how: Resampling, columns: PictureColumns, readings: Readings) -> Re
 
 
 def _per_class(
-    readings: Readings, table: NDArray[np.float64], voc: NDArray[np.float64], labels: LabelSet, how: Resampling
+    readings: Readings,
+    table: NDArray[np.float64],
+    voc: NDArray[np.float64],
+    spans: Sequence[Figure],
+    labels: LabelSet,
+    how: Resampling,
 ) -> dict[str, dict[str, Any]]:
     classes = len(labels)
     given = np.where(readings.answer == MISSED, classes, readings.answer)
@@ -100,7 +122,7 @@ def _per_class(
             "count": int((readings.truth == row).sum()),
             "answered": int((readings.answer == row).sum()),
             "recall": {end: values[row] for end, values in recall.items()},
-            "ap50": _alone(float(table[0, row])),
+            "ap50": {**_alone(float(table[0, row])), **spans[row]},
             "ap": _alone(_mean(table[:, row])),
             "ap50_voc": _alone(float(voc[row])),
         }

@@ -131,7 +131,7 @@ def face_average_precision(
         ious: least intersection over union, T of them.
         interpolation: one of ``INTERPOLATIONS``.
     """
-    found = average_precision(_as_faces(truth), _as_faces(predicted), classes=1, ious=ious, interpolation=interpolation)
+    found = average_precision(as_faces(truth), as_faces(predicted), classes=1, ious=ious, interpolation=interpolation)
     return found[:, 0]
 
 
@@ -139,7 +139,7 @@ def precision_recall(truth: Columns, predicted: Columns, label: int | None, iou:
     """The curve of a class, or with ``None`` of faces whatever they express; empty for a class without a face."""
     _check(truth, predicted)
     if label is None:
-        truth, predicted, label = _as_faces(truth), _as_faces(predicted), 0
+        truth, predicted, label = as_faces(truth), as_faces(predicted), 0
     if not (truth[..., 4] == label).any():
         return Curve(recall=np.zeros(0), precision=np.zeros(0), score=np.zeros(0))
     recall = _recalls(truth, label)
@@ -290,7 +290,7 @@ def _recalls(truth: Columns, label: int) -> Floats:
     return recalls
 
 
-def _as_faces(table: Columns) -> Floats:
+def as_faces(table: Columns) -> Floats:
     """The same columns with one class for every face."""
     faces = np.array(table, np.float64)
     faces[..., -1] = np.where(faces[..., -1] == PADDING, PADDING, 0)
