@@ -1,7 +1,7 @@
 """Whole pictures with marked faces: a detector, and a finder with a classifier, measured alike."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,8 @@ def colours(image: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
 @pytest.fixture
 def marked(tmp_path: Path) -> list[Sample]:
     """Twelve pictures with one to four faces, each coloured as its label says, but every seventh."""
-    rng, samples = np.random.default_rng(3), []
+    rng = np.random.default_rng(3)
+    samples: list[Sample] = []
     for number in range(12):
         pixels = np.full((SIDE, SIDE, 3), 40 + number, np.uint8)
         path = tmp_path / f"{number}.png"
@@ -212,7 +213,7 @@ def test_a_picture_that_cannot_be_read_ends_the_measure(marked: list[Sample]) ->
 
 
 @pytest.fixture
-def reported(marked: list[Sample]) -> Iterator[Any]:
+def reported(marked: list[Sample]) -> tuple[dict[str, Any], Any]:
     """A report as ``evaluate`` makes it, and what it was made from."""
     columns = measured(detector(), marked)
     report = {

@@ -51,7 +51,8 @@ class Patches:
 
     def __call__(self, **arrays: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
         image = arrays["image"]
-        assert (image.dtype, image.shape[1:]) == (np.float32, (3, SIDE, SIDE))
+        assert image.dtype == np.float32
+        assert image.shape[1:] == (3, SIDE, SIDE)
         self.batches.append(len(image))
         logits = np.full((len(image), QUERIES, 3), -9, np.float32)
         boxes = np.full((len(image), QUERIES, 4), 0.5, np.float32)
@@ -73,7 +74,7 @@ class Patches:
                 yield edges / (2 * SIDE), middle
 
 
-def detector(session: Any = None, *, min_score: float = 0.3, **changes: Any) -> DetectorPredictor:
+def detector(session: Any = None, *, min_score: float = 0.3, **changes: Any) -> Any:
     fields: dict[str, Any] = {
         "session": session or Patches(),
         "task": Detect(labels=RAF_DB.subset(("surprise", "fear", "disgust")), min_score=min_score),
