@@ -17,7 +17,8 @@ def ferplus_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     in the validation part too.
     """
     root, rng = tmp_path_factory.mktemp("ferplus"), np.random.default_rng(1)
-    pixels, votes, pictures = ["emotion,pixels,Usage"], ["Usage,Image name," + ",".join(VOTES)], []
+    pixels, votes = ["emotion,pixels,Usage"], ["Usage,Image name," + ",".join(VOTES)]
+    pictures = list[np.ndarray]()
     for usage, count in PARTS.items():
         for number in range(count):
             picture = np.kron(rng.integers(30, 226, (6, 6)), np.ones((8, 8), int))

@@ -78,9 +78,9 @@ def test_some_scenes_are_grey_or_tinted_as_a_whole_and_others_coloured(ferplus_r
 def test_decoys_lie_clear_of_the_faces(ferplus_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found, make = [], composing._decoys
 
-    def remembered(*arguments: object) -> list:
-        made = make(*arguments)
-        found.append((arguments[1], list(made)))
+    def remembered(scene: np.ndarray, plan: Layout, *rest: object) -> list:
+        made = make(scene, plan, *rest)
+        found.append((plan, list(made)))
         return made
 
     monkeypatch.setattr(composing, "_decoys", remembered)

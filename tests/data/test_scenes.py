@@ -42,7 +42,7 @@ def test_rare_classes_are_drawn_more_often_in_training_only(ferplus_root: Path) 
     shares = {split: np.diff(of.cumulative, prepend=0) for split, of in known.items()}
     assert np.ptp(shares["valid"]) < 1e-12
     labels = [max(s.targets.votes, key=lambda vote: vote[1])[0] for s in known["train"].samples]
-    by_class = defaultdict(float)
+    by_class = defaultdict[str, float](float)
     for label, share in zip(labels, shares["train"], strict=True):
         by_class[label] += share
     counts = Counter(labels)

@@ -57,9 +57,12 @@ def picture_tensor(image: NDArray[np.uint8], spec: PictureSpec) -> NDArray[np.fl
     tall, wide = scaled_shape(image.shape, spec)
     square = np.full((spec.size_px, spec.size_px, 3), GREY, np.uint8)
     square[:tall, :wide] = resized(image, (tall, wide))
-    scale = 1 / (255 * np.array(spec.std, np.float32))
-    offset = np.array(spec.mean, np.float32) / np.array(spec.std, np.float32)
-    return np.ascontiguousarray((square * scale - offset).transpose(2, 0, 1))
+    tensor = np.stack(cv2.split(square)).astype(np.float32)
+    mean, std = (np.array(values, np.float32)[:, None, None] for values in (spec.mean, spec.std))
+    tensor *= 1 / (255 * std)
+    if mean.any():
+        tensor -= mean / std
+    return tensor
 
 
 def resized(image: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
