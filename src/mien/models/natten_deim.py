@@ -118,7 +118,8 @@ class Config(ScaleShape):
             ),
             "kernels are odd": all(kernel % 2 for kernel in self.kernels),
             "depth and dilation are at least 1": min(self.depth, self.dilation) >= 1,
-            "dilation is at most the side of the smallest map": self.dilation <= self.side_px // self.scales[-1],
+            "dilation is at most the side of the smallest map": self.dilation
+            <= self.side_px // max(self.scales, default=32),
             "width is a multiple of heads": self.width % self.heads == 0,
             "head_width divides the width of every map": not any(w % self.head_width for w in self.attended_widths),
         }
@@ -167,6 +168,11 @@ class Config(ScaleShape):
         if self.reduce_first:
             return (self.width,)
         return tuple(SHAPES[self.ebb].widths[STRIDES.index(stride)] for stride in self.scales)
+
+    def sees_itself_alone(self, scale: int) -> bool:
+        """Whether windows of a scale hold one place, so that it does not matter what it asks."""
+        side = -(-self.side_px // SCALES[scale])
+        return min(self.kernels[scale], side // self.dilation) == 1
 
     def inputs(self) -> dict[str, ImageSpec | PictureSpec]:
         if self.head == "det":
@@ -243,7 +249,7 @@ class Network(nn.Module):
             (LANDMARK_STEPS[i] for i in range(max(self.chosen, default=0) + 1, len(SCALES))), ("output_layer",)
         )
         unused = {n for n in self._landmark_names() - self.frozen_parameters() if n.split(".")[1] in beyond}
-        blind = {f"scales.{place}." for place, i in enumerate(self.chosen) if self.config.kernels[i] == 1}
+        blind = {f"scales.{place}." for place, i in enumerate(self.chosen) if self.config.sees_itself_alone(i)}
         if self.config.natten == "on":
             ends = ("attn.query.weight", "attn.query.bias", "attn.table")
             names = (n for n, _ in self.named_parameters() if n.endswith(ends))
