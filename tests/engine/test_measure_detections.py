@@ -181,6 +181,24 @@ def test_a_finder_with_a_classifier_stands_in_the_same_table(marked: list[Sample
     np.testing.assert_allclose(share, 0.8, rtol=1e-5)
 
 
+def test_a_finder_that_draws_other_boxes_is_measured_in_the_manner_of_the_marks_too(marked: list[Sample]) -> None:
+    class Brows:
+        def find_faces(self, image: NDArray[np.uint8], /) -> list[Face]:
+            faces = Places().find_faces(image)
+            return [replace(face, box=(face.box[0], face.box[1] + 17, *face.box[2:])) for face in faces]
+
+    usual, other = (picture_figures(measured(pipeline(finder=finder), marked), HOW) for finder in (Places(), Brows()))
+    lines = {(line["iou"], line["boxes"]): line for line in other["detection"]["lines"]}
+    assert lines[0.5, "as they are"]["found"]["value"] == 0
+    wanted = usual["detection"]["lines"][0]
+    assert lines[0.2, "as they are"]["found"] == wanted["found"]
+    for name in ("found", "end_to_end_accuracy", "accuracy_of_found"):
+        assert lines[0.5, "brought to the marks"][name] == wanted[name]
+    assert lines[0.5, "brought to the marks"]["map"]["value"] == pytest.approx(usual["metrics"]["map50"]["value"])
+    assert other["detection"]["manner"]["sides"] == pytest.approx([1, 32 / 15])
+    assert usual["detection"]["manner"]["sides"] == pytest.approx([1, 1])
+
+
 def test_faces_that_are_not_read_are_errors_and_not_surplus(marked: list[Sample]) -> None:
     for predictor in (pipeline(min_face_px=50), detector(min_face_px=50)):
         metrics = picture_figures(measured(predictor, marked), HOW)["metrics"]
@@ -257,10 +275,10 @@ def test_the_report_is_written_with_curves_and_files_for_other_tools(reported: A
 def test_several_models_stand_in_one_table(reported: Any, marked: list[Sample]) -> None:
     report, _ = reported
     other = {**report, "bundle": {"name": "colours"}, **picture_figures(measured(pipeline(), marked), HOW)}
-    head, _, first, second = comparison([report, other]).splitlines()
-    assert head.count("|") == first.count("|") == second.count("|") == 10
-    assert "mAP50" in head
-    assert (first.split("|")[1].strip(), second.split("|")[1].strip()) == ("oracle", "colours")
+    head, _, *rows = comparison([report, other]).splitlines()
+    assert {row.count("|") for row in (head, *rows)} == {11}
+    assert [row.split("|")[1].strip() for row in rows] == ["oracle"] * 3 + ["colours"] * 3
+    assert [row.split("|")[2].strip() for row in rows] == ["0.5", "0.5", "0.2"] * 2
 
 
 def test_classes_without_a_face_are_named(reported: Any) -> None:
