@@ -194,7 +194,7 @@ def test_a_finder_that_draws_other_boxes_is_measured_in_the_manner_of_the_marks_
     assert lines[0.2, "as they are"]["found"] == wanted["found"]
     for name in ("found", "end_to_end_accuracy", "accuracy_of_found"):
         assert lines[0.5, "brought to the marks"][name] == wanted[name]
-    assert lines[0.5, "brought to the marks"]["map"]["value"] == pytest.approx(usual["metrics"]["map50"]["value"])
+    assert lines[0.5, "brought to the marks"]["face_ap"]["value"] == pytest.approx(wanted["face_ap"]["value"])
     assert other["detection"]["manner"]["sides"] == pytest.approx([1, 32 / 15])
     assert usual["detection"]["manner"]["sides"] == pytest.approx([1, 1])
 
