@@ -334,15 +334,15 @@ def test_switches_change_the_answer(image: Tensor) -> None:
 def test_mistakes_are_named() -> None:
     for changes, text in (
         ({"scales": (16, 8)}, "rising"),
-        ({"scales": ()}, "Scales are some"),
-        ({"head": "det", "scales": (16,)}, "needs all scales"),
-        ({"neck": "hybrid"}, "needs head='det'"),
-        ({"lpb": False, "dfpm": "add"}, "need lpb=True"),
-        ({"gate_learnt": False}, "Gates of strength 0"),
+        ({"scales": ()}, "scales are some"),
+        ({"head": "det", "scales": (16,)}, "detector needs all"),
+        ({"neck": "hybrid"}, "hybrid neck"),
+        ({"lpb": False, "dfpm": "add"}, "lpb=True; given: dfpm='add'"),
+        ({"gate_learnt": False}, "do nothing"),
         ({"kernels": (7, 4, 3)}, "odd"),
-        ({"depth": 0}, "at least 1"),
+        ({"depth": 0}, "depth is at least 1; given: depth=0"),
         ({"size_px": 64, "dilation": 3}, "smallest map"),
-        ({"heads": 3}, "multiple of heads"),
+        ({"heads": 3}, "heads divide"),
         ({"head_width": 48}, "head_width divides"),
     ):
         with pytest.raises(ConfigError, match=text):

@@ -107,25 +107,25 @@ class Config(ScaleShape):
     box_noise: float = 1.0
 
     def __post_init__(self) -> None:
-        rules = {
-            "scales are some of 8, 16 and 32, rising": bool(self.scales)
-            and tuple(s for s in SCALES if s in self.scales) == self.scales,
-            "head='det' needs all scales": self.head == "cls" or self.scales == SCALES,
-            "neck='hybrid' needs head='det'": self.head == "det" or self.neck == "ours",
-            "dfpm='add' and dfpm='concat' need lpb=True": self.lpb or self.dfpm not in ("add", "concat"),
-            "gates of strength 0 that is not learnt do nothing; set gate_start, or switch both gates off": (
-                self.gate_learnt or self.gate_start != 0 or not self.gated
-            ),
-            "kernels are odd": all(kernel % 2 for kernel in self.kernels),
-            "depth and dilation are at least 1": min(self.depth, self.dilation) >= 1,
-            "dilation is at most the side of the smallest map": self.dilation
-            <= self.side_px // max(self.scales, default=32),
-            "width is a multiple of heads": self.width % self.heads == 0,
-            "head_width divides the width of every map": not any(w % self.head_width for w in self.attended_widths),
-        }
-        for rule, kept in rules.items():
+        known = tuple(stride for stride in SCALES if stride in self.scales)
+        whole = not any(width % self.head_width for width in self.attended_widths)
+        gates = self.gate_learnt or self.gate_start != 0 or not self.gated
+        fits = self.dilation <= self.side_px // max(self.scales, default=SCALES[-1])
+        rules = (
+            (bool(known) and known == self.scales, "scales are some of 8, 16 and 32, rising", "scales"),
+            (self.head == "cls" or self.scales == SCALES, "a detector needs all scales", "scales"),
+            (self.head == "det" or self.neck == "ours", "the hybrid neck belongs to head='det'", "neck"),
+            (self.lpb or self.dfpm not in ("add", "concat"), "landmarks that are mixed in need lpb=True", "dfpm"),
+            (gates, "gates whose strength is 0 and not learnt do nothing", "gate_start"),
+            (all(kernel % 2 for kernel in self.kernels), "kernels are odd", "kernels"),
+            (self.depth >= 1, "depth is at least 1", "depth"),
+            (self.dilation >= 1 and fits, "dilation is at least 1, at most the side of the smallest map", "dilation"),
+            (self.width % self.heads == 0, "heads divide the width", "heads"),
+            (whole, "head_width divides the width of every map", "head_width"),
+        )
+        for kept, rule, name in rules:
             if not kept:
-                raise ConfigError(f"{rule[0].upper()}{rule[1:]}; given: {self}")
+                raise ConfigError(f"{rule}; given: {name}={getattr(self, name)!r}")
 
     @classmethod
     def tiny(cls) -> "Config":
