@@ -187,7 +187,9 @@ def test_a_finder_that_draws_other_boxes_is_measured_in_the_manner_of_the_marks_
             faces = Places().find_faces(image)
             return [replace(face, box=(face.box[0], face.box[1] + 17, *face.box[2:])) for face in faces]
 
-    usual, other = (picture_figures(measured(pipeline(finder=finder), marked), HOW) for finder in (Places(), Brows()))
+    usual, other = (
+        picture_figures(measured(pipeline(finder=finder, min_face_px=8), marked), HOW) for finder in (Places(), Brows())
+    )
     lines = {(line["iou"], line["boxes"]): line for line in other["detection"]["lines"]}
     assert lines[0.5, "as they are"]["found"]["value"] == 0
     wanted = usual["detection"]["lines"][0]
