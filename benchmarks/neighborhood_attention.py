@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from _report import Table, Target, arguments, interleaved, keep_to_cores, median_ratio, write_page
 from mien.deploy.export import onnx_graph
+from mien.engine.memory import keep_freed_memory
 from mien.models.layers.neighborhood import TILE, WHOLE, attend_tiles, attend_windows
 from mien.runtime.session import OpenVINOSession, Precision
 
@@ -50,7 +51,7 @@ class Case:
         """Of queries, and of keys with values."""
         heads = self.width // HEAD_WIDTH
         places = (self.batch, self.side, self.side)
-        return (*places, heads, HEAD_WIDTH), (*places, 2, heads, HEAD_WIDTH)
+        return (*places, heads, HEAD_WIDTH), (*places, heads, 2, HEAD_WIDTH)
 
 
 SCALES = {
@@ -87,14 +88,14 @@ class Attend(nn.Module):
 def ways(case: Case) -> dict[str, Way]:
     """What is compared on a map."""
     linear: dict[str, Way] = {
-        OURS: lambda query, pair: attend_tiles(query, pair, case.kernel),
-        WINDOWS: lambda query, pair: attend_windows(query, pair, case.kernel),
+        OURS: partial(attend_tiles, kernel=case.kernel),
+        WINDOWS: partial(attend_windows, kernel=case.kernel),
     }
     if case.side**4 > MOST_PAIRS:
         return linear
     return {
         **linear,
-        MASKED: lambda query, pair: attend_tiles(query, pair, case.kernel, side=WHOLE),
+        MASKED: partial(attend_tiles, kernel=case.kernel, side=WHOLE),
         FUSED: partial(fused, mask=window_mask(case)),
         DENSE: fused,
     }
@@ -102,10 +103,11 @@ def ways(case: Case) -> dict[str, Way]:
 
 def fused(query: Tensor, pair: Tensor, mask: Tensor | None = None) -> Tensor:
     """PyTorch's own kernel over the whole map."""
-    key, value = pair.flatten(1, 2).permute(2, 0, 3, 1, 4).unbind(0)
+    key, value = pair.flatten(1, 2).permute(3, 0, 2, 1, 4).unbind(0)
     mask = None if mask is None else mask.to(query.dtype)
     mixed = F.scaled_dot_product_attention(query.flatten(1, 2).transpose(1, 2), key, value, attn_mask=mask, scale=1.0)
-    return mixed.transpose(1, 2).unflatten(1, query.shape[1:3])
+    out: Tensor = mixed.transpose(1, 2).unflatten(1, query.shape[1:3])
+    return out
 
 
 def window_mask(case: Case) -> Tensor:
@@ -197,9 +199,7 @@ def growth(sides: Sequence[int], rounds: int) -> tuple[Table, float, float]:
 def tile_sides(case: Case, rounds: int) -> Table:
     """Tiles of other sides on one map."""
     query, pair = drawn(case)
-    found: dict[str, Way] = {
-        str(side): lambda q, p, side=side: attend_tiles(q, p, case.kernel, side=side) for side in SIDES
-    }
+    found: dict[str, Way] = {str(side): partial(attend_tiles, kernel=case.kernel, side=side) for side in SIDES}
     spent = [interleaved({n: partial(do, w, query, pair) for n, w in found.items()}, rounds) for do in (infer, train)]
     rows = [
         (
@@ -218,7 +218,7 @@ def exported(cases: Sequence[Case], rounds: int, threads: int) -> Table:
     for case in (Case(side=c.side, width=c.width, kernel=c.kernel) for c in cases):
         query, pair = drawn(case)
         feed = {"query": query.numpy(), "pair": pair.numpy()}
-        specs = {name: Shape(tuple(array.shape[1:])) for name, array in feed.items()}
+        specs: dict[str, Any] = {name: Shape(tuple(array.shape[1:])) for name, array in feed.items()}
         sessions: dict[str, Callable[[], object]] = {}
         for name, way in ways(case).items():
             if name == FUSED:
@@ -273,6 +273,7 @@ def main() -> None:
     cores = keep_to_cores(options.cores)
     torch.set_num_threads(cores)
     torch.set_float32_matmul_precision("medium")
+    keep_freed_memory()
     rounds, sizes = (2, (224,)) if options.quick else (7, tuple(SCALES))
     started = time.monotonic()
     tables, numbers = [], {}

@@ -280,7 +280,7 @@ class Network(nn.Module):
     def forward_gates(self, image: Float[Tensor, "B 3 S S"]) -> list[Gates]:
         """What the landmarks open at each scale, before alpha and beta weigh it."""
         taken = zip(self.scales, self._priors(image), self.config.scales, strict=True)
-        return [scale.modulator.gates(prior, _side(image, stride)) for scale, prior, stride in taken]
+        return [scale.gates(prior, _side(image, stride)) for scale, prior, stride in taken]
 
     def _priors(self, image: Float[Tensor, "B 3 S S"]) -> list[Tensor | None]:
         if self.landmark is None:
@@ -315,8 +315,10 @@ class Classifier(Network):
 
         They are the fused map and the refined ones that it is made of.
         """
-        by_stride = {f"stride_{s}": (f"scales.{i}", "output") for i, s in enumerate(self.config.scales)}
-        return {"fused": ("fuse", "output"), **by_stride}
+        places: dict[str, tuple[str, Literal["input", "output"]]] = {"fused": ("fuse", "output")}
+        for number, stride in enumerate(self.config.scales):
+            places[f"stride_{stride}"] = (f"scales.{number}", "output")
+        return places
 
     def class_attention(self, image: Float[Tensor, "B 3 S S"]) -> Float[Tensor, "B 1 h h"]:
         """How much each place is looked at, mean over the heads."""

@@ -49,8 +49,8 @@ def looped(query: Tensor, pair: Tensor, kernel: int, dilation: int, table: Tenso
         columns = [written_start(column, width, kernel, dilation) + dilation * i for i in range(kernel)]
         seen = list(product(rows, columns))
         for head in range(heads):
-            key = torch.stack([pair[:, r, c, 0, head] for r, c in seen], 1)
-            value = torch.stack([pair[:, r, c, 1, head] for r, c in seen], 1)
+            key = torch.stack([pair[:, r, c, head, 0] for r, c in seen], 1)
+            value = torch.stack([pair[:, r, c, head, 1] for r, c in seen], 1)
             scores = (key @ query[:, row, column, head, :, None])[..., 0]
             if table is not None:
                 places = [((r - row) // dilation + kernel - 1, (c - column) // dilation + kernel - 1) for r, c in seen]
@@ -62,7 +62,7 @@ def looped(query: Tensor, pair: Tensor, kernel: int, dilation: int, table: Tenso
 def drawn(height: int, width: int, batch: int = 2, heads: int = 2, dtype: torch.dtype = torch.float64) -> tuple:
     generator = torch.Generator().manual_seed(3)
     query = torch.randn(batch, height, width, heads, 3, generator=generator, dtype=dtype)
-    return query, torch.randn(batch, height, width, 2, heads, 3, generator=generator, dtype=dtype)
+    return query, torch.randn(batch, height, width, heads, 2, 3, generator=generator, dtype=dtype)
 
 
 # Windows
@@ -137,7 +137,7 @@ def test_tiles_equal_the_definition(height: int, width: int, kernel: int, dilati
 
 @pytest.mark.parametrize(("height", "width", "kernel", "dilation"), [(5, 6, 3, 1), (6, 4, 3, 2), (2, 3, 7, 1)])
 def test_gradients_are_exact(height: int, width: int, kernel: int, dilation: int) -> None:
-    query, pair = (x[:1, ..., :1, :2].clone().requires_grad_() for x in drawn(height, width))
+    query, pair = (x[:1, :, :, :1, ..., :2].clone().requires_grad_() for x in drawn(height, width))
     table = torch.randn(1, 2 * kernel - 1, 2 * kernel - 1, dtype=torch.float64, requires_grad=True)
     for way in (attend_windows, lambda *given: attend_tiles(*given, side=3)):
         assert torch.autograd.gradcheck(lambda q, p, t, way=way: way(q, p, kernel, dilation, t), (query, pair, table))
@@ -145,7 +145,7 @@ def test_gradients_are_exact(height: int, width: int, kernel: int, dilation: int
 
 def test_a_window_over_the_whole_map_is_global_attention() -> None:
     query, pair = drawn(6, 5, dtype=torch.float32)
-    key, value = pair.flatten(1, 2).unbind(2)
+    key, value = pair.flatten(1, 2).unbind(3)
     expected = torch.nn.functional.scaled_dot_product_attention(
         query.flatten(1, 2).transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2), scale=1.0
     )
@@ -162,13 +162,13 @@ def test_a_window_over_the_whole_map_is_global_attention() -> None:
 def test_a_window_of_one_place_is_the_projected_value() -> None:
     torch.manual_seed(0)
     layer, x = NeighborhoodAttention(12, 3, 1), torch.randn(2, 9, 10, 12)
-    torch.testing.assert_close(layer(x), layer.proj(layer.pair(x)[..., 12:]))
+    torch.testing.assert_close(layer(x), layer.proj(layer.pair(x).unflatten(-1, (3, 2, 4))[..., 1, :].flatten(3)))
 
 
 def test_scores_are_divided_by_the_root_of_the_head_width() -> None:
     torch.manual_seed(0)
     layer, x = NeighborhoodAttention(12, 3, 3), torch.randn(2, 5, 4, 12)
-    query, pair = layer.query(x).unflatten(-1, (3, 4)) / 2, layer.pair(x).unflatten(-1, (2, 3, 4))
+    query, pair = layer.query(x).unflatten(-1, (3, 4)) / 2, layer.pair(x).unflatten(-1, (3, 2, 4))
     torch.testing.assert_close(layer(x), layer.proj(looped(query, pair, 3, 1).flatten(3)))
 
 
@@ -216,7 +216,7 @@ def test_bf16_stays_close() -> None:
 
 def test_the_work_of_tiles_is_a_small_multiple_of_the_definition() -> None:
     with torch.device("meta"):
-        query, pair = torch.empty(1, 80, 80, 8, 32), torch.empty(1, 80, 80, 2, 8, 32)
+        query, pair = torch.empty(1, 80, 80, 8, 32), torch.empty(1, 80, 80, 8, 2, 32)
     work = {}
     for name, way in (("windows", attend_windows), ("tiles", attend_tiles)):
         with FlopCounterMode(display=False) as counter:

@@ -12,7 +12,7 @@ windows touch together, and leaves out by a mask what a place does not see: with
 three copies of the map, and plain matrix products. Time and memory of both grow with the map, not with its square.
 
 Shapes: ``B`` batch, ``H`` and ``W`` of the map, ``C`` its width, ``h`` heads, ``D = C / h``; ``T`` tiles of ``L``
-places that see ``S`` places; ``K`` is the side of the table of relative positions, ``2k - 1``.
+places that see ``S`` places; ``G = B h``; ``K`` is the side of the table of relative positions, ``2k - 1``.
 """
 
 from dataclasses import dataclass
@@ -96,7 +96,7 @@ def tiled(length: int, kernel: int, dilation: int = 1, side: int | None = None) 
 
 def attend_windows(
     query: Float[Tensor, "B H W h D"],
-    pair: Float[Tensor, "B H W 2 h D"],
+    pair: Float[Tensor, "B H W h 2 D"],
     kernel: int,
     dilation: int = 1,
     table: Table = None,
@@ -110,24 +110,25 @@ def attend_windows(
         dilation: distance of the places of a window.
         table: added to the scores by relative position; its middle is the place itself.
     """
-    height, width = query.shape[1:3]
+    height, width, heads = query.shape[1:4]
     rows, columns = windows(height, kernel, dilation), windows(width, kernel, dilation)
     index = (rows[:, None, :, None] * width + columns[None, :, None, :]).reshape(height * width, -1)
-    key, value = _gather(pair, torch.as_tensor(index, device=query.device)).unbind(3)
-    scores = torch.einsum("bnhd,bnshd->bnhs", query.flatten(1, 2), key)
+    seen = torch.as_tensor(index, device=query.device)
+    key, value = (_gather(_by_head(x), seen) for x in pair.unbind(4))
+    scores = torch.einsum("gnd,gnsd->gns", _by_head(query), key).unflatten(0, (-1, heads))
     if table is not None:
         down, right = (
             (axis - np.arange(len(axis))[:, None]) // dilation + table.shape[1] // 2 for axis in (rows, columns)
         )
         bias = table[:, down[:, None, :, None], right[None, :, None, :]]
-        scores = scores + bias.flatten(3, 4).flatten(1, 2).transpose(0, 1)
-    mixed = torch.einsum("bnhs,bnshd->bnhd", scores.softmax(-1), value)
-    return mixed.unflatten(1, (height, width))
+        scores = scores + bias.flatten(3, 4).flatten(1, 2)
+    mixed = torch.einsum("gns,gnsd->gnd", scores.flatten(0, 1).softmax(-1), value)
+    return mixed.unflatten(0, (-1, heads)).transpose(1, 2).unflatten(1, (height, width))
 
 
 def attend_tiles(
     query: Float[Tensor, "B H W h D"],
-    pair: Float[Tensor, "B H W 2 h D"],
+    pair: Float[Tensor, "B H W h 2 D"],
     kernel: int,
     dilation: int = 1,
     table: Table = None,
@@ -138,21 +139,19 @@ def attend_tiles(
     Args:
         side: places along a side of a tile; :data:`WHOLE` is masked attention over the whole map.
     """
-    height, width = query.shape[1:3]
+    height, width, heads = query.shape[1:4]
     rows, columns = tiled(height, kernel, dilation, side), tiled(width, kernel, dilation, side)
-    asking = _gather(query, _crossed(rows.asking, columns.asking, query))
-    key, value = _gather(pair, _crossed(rows.answering, columns.answering, query)).unbind(3)
-    scores = asking.transpose(2, 3) @ key.permute(0, 1, 3, 4, 2)
+    touched = _crossed(rows.answering, columns.answering, query)
+    key, value = (_gather(_by_head(x), touched) for x in pair.unbind(4))
+    asking = _gather(_by_head(query), _crossed(rows.asking, columns.asking, query))
+    scores = asking @ key.transpose(-1, -2)
     if table is not None:
-        scores = scores + _bias(table, rows, columns)
+        scores = (scores.unflatten(0, (-1, heads)) + _bias(table, rows, columns)).flatten(0, 1)
     if not (rows.seen.all() and columns.seen.all()):
         scores = scores.add_(_unseen(rows, columns, scores))
-    mixed = (scores.softmax(-1).to(value.dtype) @ value.transpose(2, 3)).transpose(2, 3).flatten(1, 2)
-    tile = rows.asking.shape[1], columns.asking.shape[1]
-    down, right = np.divmod(rows.back, tile[0]), np.divmod(columns.back, tile[1])
-    number = down[0][:, None] * len(columns.asking) + right[0]
-    index = (number * tile[0] + down[1][:, None]) * tile[1] + right[1]
-    return _gather(mixed[:, :, None], torch.as_tensor(index, device=query.device))
+    mixed = scores.softmax(-1).to(value.dtype) @ value
+    back = _gather(mixed.flatten(1, 2), _places(rows, columns, query))
+    return back.unflatten(0, (-1, heads)).transpose(1, 2).unflatten(1, (height, width))
 
 
 def _even_side(length: int) -> int:
@@ -166,17 +165,29 @@ def _crossed(rows: NDArray[np.int64], columns: NDArray[np.int64], like: Tensor) 
     return torch.as_tensor(index.reshape(len(rows) * len(columns), -1), device=like.device)
 
 
-def _gather(x: Float[Tensor, "B H W *N"], index: Int[Tensor, "P Q"]) -> Float[Tensor, "B P Q *N"]:
-    """Places of a map by number.
+def _places(rows: Axis, columns: Axis, like: Tensor) -> Int[Tensor, "N"]:
+    """Where each place of a map stands among the places of all tiles, in their order."""
+    (down, in_down), (right, in_right) = (np.divmod(axis.back, axis.asking.shape[1]) for axis in (rows, columns))
+    tile = down[:, None] * len(columns.asking) + right
+    index = (tile * rows.asking.shape[1] + in_down[:, None]) * columns.asking.shape[1] + in_right
+    return torch.as_tensor(index.reshape(-1), device=like.device)
+
+
+def _by_head(x: Float[Tensor, "B H W h D"]) -> Float[Tensor, "G N D"]:
+    """A map for each image and head, places in a row."""
+    return x.flatten(1, 2).transpose(1, 2).flatten(0, 1)
+
+
+def _gather(maps: Float[Tensor, "G N D"], index: Int[Tensor, "*P"]) -> Float[Tensor, "G *P D"]:
+    """Places of each map by number.
 
     An embedding does this, since its backward pass is by far the fastest sum over places taken more than once.
     """
-    places, inner = x.flatten(0, 2).flatten(1), x.shape[3:]
-    images = torch.arange(x.shape[0], device=x.device) * (x.shape[1] * x.shape[2])
-    return F.embedding(images[:, None, None] + index, places).unflatten(-1, inner)
+    starts = torch.arange(maps.shape[0], device=maps.device) * maps.shape[1]
+    return F.embedding(starts.view(-1, *(1 for _ in index.shape)) + index, maps.flatten(0, 1))
 
 
-def _unseen(rows: Axis, columns: Axis, like: Tensor) -> Float[Tensor, "T 1 L S"]:
+def _unseen(rows: Axis, columns: Axis, like: Tensor) -> Float[Tensor, "T L S"]:
     """Minus infinity where a place does not see another, else 0."""
     hidden = like.new_full((), float("-inf"))
     down, right = (
@@ -184,15 +195,15 @@ def _unseen(rows: Axis, columns: Axis, like: Tensor) -> Float[Tensor, "T 1 L S"]
         for axis in (rows, columns)
     )
     both = down[:, None, :, None, :, None] + right[None, :, None, :, None, :]
-    return both.flatten(4, 5).flatten(2, 3).flatten(0, 1)[:, None]
+    return both.flatten(4, 5).flatten(2, 3).flatten(0, 1)
 
 
-def _bias(table: Float[Tensor, "h K K"], rows: Axis, columns: Axis) -> Float[Tensor, "T h L S"]:
+def _bias(table: Float[Tensor, "h K K"], rows: Axis, columns: Axis) -> Float[Tensor, "h T L S"]:
     """The table's entry for each place and what it sees; any entry for what it does not."""
     reach = table.shape[1] // 2
     down, right = (np.clip(axis.offset, -reach, reach) + reach for axis in (rows, columns))
     bias = table[:, down[:, None, :, None, :, None], right[None, :, None, :, None, :]]
-    return bias.flatten(5, 6).flatten(3, 4).flatten(1, 2).transpose(0, 1)
+    return bias.flatten(5, 6).flatten(3, 4).flatten(1, 2)
 
 
 class NeighborhoodAttention(nn.Module):
@@ -219,11 +230,11 @@ class NeighborhoodAttention(nn.Module):
 
     def forward(self, x: Float[Tensor, "B H W C"]) -> Float[Tensor, "B H W C"]:
         query = (self.query(x) * self.scale).unflatten(-1, (self.heads, -1))
-        pair = self.pair(x).unflatten(-1, (2, self.heads, -1))
+        pair = self.pair(x).unflatten(-1, (self.heads, 2, -1))
         out: Tensor = self.proj(self.attend(query, pair).flatten(3))
         return out
 
-    def attend(self, query: Float[Tensor, "B H W h D"], pair: Float[Tensor, "B H W 2 h D"]) -> Tensor:
+    def attend(self, query: Float[Tensor, "B H W h D"], pair: Float[Tensor, "B H W h 2 D"]) -> Tensor:
         if self.kernel is None:
             everywhere = 2 * max(query.shape[1:3]) + 1
             return attend_tiles(query, pair, everywhere, side=WHOLE)

@@ -18,7 +18,7 @@ from mien.models.layers.attention import Mlp
 from mien.models.layers.hgnet import ConvUnit
 from mien.models.layers.neighborhood import NeighborhoodBlock
 from mien.models.layers.positioned_attention import PositionedAttention, sincos_2d
-from mien.models.layers.prior_modulator import PriorMixing, PriorModulator
+from mien.models.layers.prior_modulator import Gates, PriorMixing, PriorModulator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +109,12 @@ class Scale(nn.Module):
         x = self.blocks(self.reduce(x).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         out: Tensor = self.unify(x)
         return out
+
+    def gates(self, prior: Float[Tensor, "B P _ _"] | None, size: tuple[int, int]) -> Gates:
+        """What the landmark map opens, on a map of this size."""
+        if isinstance(self.modulator, PriorModulator):
+            return self.modulator.gates(prior, size)
+        return Gates(None, None)
 
 
 class GlobalAttention(nn.Module):
