@@ -71,5 +71,5 @@ def test_flags_are_those_of_the_function() -> None:
     from mien.engine.evaluate import evaluate as function
 
     renamed = {"data": "root"}
-    names = {renamed.get(one.name, one.name) for one in fields(evaluate.Evaluate)} - {"end_to_end"}
+    names = {renamed.get(one.name, one.name) for one in fields(evaluate.Evaluate)} - {"end_to_end", "fold", "folds"}
     assert names <= set(signature(function).parameters)
