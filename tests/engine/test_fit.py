@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from mien.data.splits import DataConfig
-from mien.engine import checkpoint
+from mien.engine import checkpoint, state
 from mien.engine import fit as module
 from mien.engine.fit import fit
 from mien.engine.journal import read_journal
@@ -144,6 +144,26 @@ def test_every_kind_of_training_is_resumed_with_the_same_bits(tmp_path, no_expor
         with pytest.raises(KeyboardInterrupt):
             trained(run, tmp_path / "killed")
     assert_same_bits(trained(run, tmp_path / "killed", resume=True), whole)
+
+
+def test_the_record_names_the_commit_that_trained_not_the_one_that_exports(tmp_path, no_export, monkeypatch):
+    def noted() -> tuple[str, list[str]]:
+        record = json.loads((tmp_path / "run.json").read_text())
+        return record["commit"], record["commits"]
+
+    def killed(run_state, path):
+        save_state(run_state, path)
+        raise KeyboardInterrupt
+
+    run = train_with(TINY, epochs=2)
+    monkeypatch.setattr(state, "commit", lambda: "aaa")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(module, "save_state", killed)
+        fit(run, out=tmp_path, device="cpu", progress=False)
+    for code, told in (("bbb", ("bbb", ["aaa", "bbb"])), ("ccc", ("bbb", ["aaa", "bbb"]))):
+        monkeypatch.setattr(state, "commit", lambda code=code: code)
+        fit(run, out=tmp_path, device="cpu", resume=True, progress=False)
+        assert noted() == told
 
 
 def test_the_same_seed_repeats_a_run_and_another_does_not(tmp_path, no_export):
