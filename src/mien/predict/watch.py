@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Literal
 
 from mien.faces.track import TrackedFace, Tracker
 from mien.media.video import Frame, FrameReader, VideoInfo, read_video
@@ -77,8 +78,7 @@ def watch(video: Video, options: VideoOptions, tracker: Tracker | None) -> Itera
     Raises:
         MediaError: if the video cannot be read; where it breaks off or frames are damaged, after all that came.
     """
-    with options.open(video) as reader:
-        frames: Iterator[Any] = reader if video.is_live else ahead(reader, AHEAD_FRAMES)
+    with options.open(video) as reader, closing(reader if video.is_live else ahead(reader, AHEAD_FRAMES)) as frames:
         for frame in frames:
             faces = [_whole(frame)] if tracker is None else tracker.update(frame.image, frame.time_s)
             yield Seen(frame=frame, info=reader.info, faces=faces)
