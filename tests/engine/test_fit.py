@@ -157,9 +157,10 @@ def test_the_record_names_the_commit_that_trained_not_the_one_that_exports(tmp_p
 
     run = train_with(TINY, epochs=2)
     monkeypatch.setattr(state, "commit", lambda: "aaa")
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(module, "save_state", killed)
-        fit(run, out=tmp_path, device="cpu", progress=False)
+        with pytest.raises(KeyboardInterrupt):
+            fit(run, out=tmp_path, device="cpu", progress=False)
     for code, told in (("bbb", ("bbb", ["aaa", "bbb"])), ("ccc", ("bbb", ["aaa", "bbb"]))):
         monkeypatch.setattr(state, "commit", lambda code=code: code)
         fit(run, out=tmp_path, device="cpu", resume=True, progress=False)

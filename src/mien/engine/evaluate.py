@@ -1,7 +1,7 @@
 """Measure a bundle on a dataset: the faces are cut, fed and decoded as in prediction; torch is not needed."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from mien.data.readers import READERS, read_dataset
 from mien.data.splits import DataConfig, Labelled, Splits, data_fingerprint, make_splits
 from mien.engine.measure import Answers, Crop, answer
 from mien.engine.measure_clips import answer_clips
-from mien.engine.report import drawing_is_possible, write_report
+from mien.engine.report import Row, drawing_is_possible, write_answers, write_report
 from mien.engine.score import Resampling, classification_figures, headline, landmark_figures
 from mien.engine.surroundings import surroundings
 from mien.metrics.calibration import fit_min_score, fit_temperature, softmax
@@ -94,7 +94,7 @@ def evaluate(
         dataset: name in ``READERS``.
         root: folder of the dataset; ``None`` takes ``$MIEN_DATA/<folder>``.
         split: one of ``SPLITS``.
-        out: folder for ``report.json``, ``report.md``, ``confusion.png`` and ``reliability.png``.
+        out: folder for ``report.json``, ``report.md``, ``answers.csv``, ``confusion.png`` and ``reliability.png``.
         runtime: ``openvino``, ``onnx`` or ``torch``.
         device: as in :func:`mien.runtime.session.open_session`.
         precision: as there.
@@ -154,6 +154,8 @@ def evaluate(
     report["paper"] = paper_table(bundle, dataset, report)
     if out is not None:
         write_report(report, out)
+        if bundle.labels is not None:
+            write_answers(_rows(bundle, bundle.labels, views[0], answers), bundle.labels.names, out)
     return report
 
 
@@ -279,6 +281,19 @@ def _figures(bundle: Bundle, views: Sequence[View], answers: Answers, how: Resam
         lines.append({"part": PARTS[view.part], "rule": view.rule, "faces": len(view.truth), **figures})
     figures = classification_figures(first.truth, task.decode(chosen.outputs), grouped)
     return {**figures, "alignment": chosen.alignment_counts(), "parts": lines}
+
+
+def _rows(bundle: Bundle, labels: LabelSet, view: View, answers: Answers) -> Iterator[Row]:
+    found = task_from_json(bundle.task, bundle.labels).decode(answers.of(view.samples).outputs)
+    columns = (view.samples, view.groups, view.truth, found.index, found.probabilities)
+    for sample, group, truth, index, chances in zip(*columns, strict=True):
+        yield Row(
+            key=sample.key,
+            group=group,
+            truth=labels.names[truth],
+            label=labels.names[index],
+            probabilities=tuple(chances.tolist()),
+        )
 
 
 def _parts(splits: Splits, split: str) -> dict[str, tuple[Labelled, ...]]:
