@@ -208,16 +208,6 @@ def test_safetensors_too(tmp_path: Path) -> None:
     assert_filled(network, published)
 
 
-def test_the_trunk_of_a_keypoint_graph_is_taken_out_of_its_bundle(tmp_path: Path) -> None:
-    network = resnet()
-    tensors = noise({f"trunk.{name}": tensor for name, tensor in network.state_dict().items()})
-    path = tmp_path / "model.safetensors"
-    save_file({n: t.contiguous() for n, t in tensors.items()} | {"gcn.linear.weight": torch.ones(2)}, path)
-    report = load_foreign(network, path)
-    assert (report.fraction, report.unexpected, report.left_out) == (1, (), ("gcn.linear.weight",))
-    assert_filled(network, {name.removeprefix("trunk."): tensor for name, tensor in tensors.items()})
-
-
 def test_too_little_is_refused_and_changes_nothing(tmp_path: Path) -> None:
     network = ir_net()
     before = {n: t.clone() for n, t in network.state_dict().items()}

@@ -186,7 +186,7 @@ def _table_of(module: nn.Module) -> Table:
         case MobileFaceNet():
             return Table(rename=lambda name: (name,))
         case ResNet():
-            return Table(rename=_trunk_name)
+            return Table(rename=lambda name: () if name.startswith("fc.") else (name,))
         case ProductCross():
             return Table(
                 rename=partial(_transformer_name, network=module),
@@ -195,12 +195,6 @@ def _table_of(module: nn.Module) -> Table:
     raise ConfigError(
         f"No public format is known for {type(module).__name__}; known: IRNet, MobileFaceNet, ResNet, ProductCross"
     )
-
-
-def _trunk_name(name: str) -> tuple[str, ...]:
-    """Published names are ours, but for the classifier; of a whole Keypoint-Graph the trunk is taken."""
-    left_out = ("aux_head.", "fc.", "fusion.", "gcn.", "head.", "temporal.", "triplet.")
-    return () if name.startswith(left_out) else (name.removeprefix("trunk."),)
 
 
 def _ir_name(name: str, units: tuple[int, int, int]) -> tuple[str, ...]:

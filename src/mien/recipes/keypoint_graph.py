@@ -156,7 +156,7 @@ def synthetic() -> Run:
 def synthetic_stills() -> Run:
     """The trunk alone on drawn faces, one at a time: where the runs on drawn clips start from.
 
-    ``--set.weights trunk RUN/bundle/model.safetensors``, as the paper starts from a trunk trained on faces.
+    ``--set.weights trunk RUN/bundle``, as the paper starts from a trunk trained on faces.
     """
     base = synthetic()
     return replace(
