@@ -4,7 +4,6 @@ import csv
 import tracemalloc
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -133,10 +132,10 @@ def test_sound_alone_is_a_row(predict, tmp_path: Path, name: str) -> None:
 
 def test_a_video_that_is_cut_off(write, predict, face: np.ndarray, tmp_path: Path) -> None:
     whole = write("whole.mkv", STEADY, lambda n: np.roll(face, n, axis=1)).read_bytes()
-    (tmp_path / "part.mkv").write_bytes(whole[: len(whole) * 6 // 10])
+    (tmp_path / "part.mkv").write_bytes(whole[: len(whole) * 7 // 10])
     *rows, last = predict(tmp_path / "part.mkv", "--draw", str(tmp_path / "drawn"))
     assert [int(row["frame"]) for row in rows] == list(range(len(rows)))
-    assert 10 < len(rows) < 29
+    assert 5 < len(rows) < 29
     assert (last["status"], last["frame"]) == ("error", "")
     assert "cut off or damaged" in last["detail"]
     assert len(times_of(tmp_path / "drawn" / "part.mp4")) == len(rows)
@@ -150,38 +149,32 @@ def test_an_mp4_that_lost_its_index(write, predict, face: np.ndarray, tmp_path: 
     assert "must be repaired first" in row["detail"]
 
 
-def test_a_face_that_is_away_half_of_the_time(write, predict, face: np.ndarray, tmp_path: Path) -> None:
+def test_a_face_that_is_away_half_of_the_time(write, predict, face: np.ndarray) -> None:
     def is_there(number: int) -> bool:
         return number // 30 % 2 == 0
 
     empty = np.full_like(face, 90)
-    rows = predict(
-        write("half.mp4", range(0, 6000, 40), lambda n: face if is_there(n) else empty),
-        *("--draw", str(tmp_path / "drawn")),
-    )
+    rows = predict(write("half.mp4", range(0, 6000, 40), lambda n: face if is_there(n) else empty))
     assert [row["status"] for row in rows] == ["ok" if is_there(n) else "no_face" for n in range(150)]
     assert [row["face_id"] for row in rows] == [str(n // 60) if is_there(n) else "" for n in range(150)]
-    assert len(times_of(tmp_path / "drawn" / "half.mp4")) == 150
 
 
-def test_memory_does_not_grow_with_the_number_of_frames(write, predict) -> None:
+def test_memory_does_not_grow_with_the_number_of_frames(write, tiny_bundle: Path, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     scenes = [cv2.GaussianBlur(rng.integers(0, 256, (48, 64, 3), np.uint8), (9, 9), 4) for _ in range(4)]
 
     def peak_bytes(frames: int) -> int:
         path = write(f"{frames}.mp4", range(0, 40 * frames, 40), lambda n: scenes[n // 50 % 4])
-        predict(path, "--end", "0.2")
+        table = tmp_path / f"{frames}.csv"
+        words = ["predict", str(path), "--model", str(tiny_bundle), "--out", str(table)]
+        assert main([*words, "--end", "0.2"]) == 0
         tracemalloc.start()
         try:
-            rows = predict(path)
-            return tracemalloc.get_traced_memory()[1] - table_bytes(rows)
+            assert main(words) == 0
+            return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
-
-    def table_bytes(rows: Rows) -> int:
-        assert {row["status"] for row in rows} == {"no_face"}
-        assert all(float(later["time_s"]) > float(row["time_s"]) for row, later in pairwise(rows))
-        return 0
+            assert table.read_text(encoding="utf-8").count(",no_face,") == frames
 
     few, many = peak_bytes(300), peak_bytes(2000)
-    assert many < few + 2_000_000, (few, many)
+    assert many < few + 1_000_000, (few, many)
