@@ -81,6 +81,18 @@ def test_a_variable_frame_rate(write, predict, face: np.ndarray, tmp_path: Path)
     assert times_of(tmp_path / "drawn" / "uneven.mp4") == pytest.approx(seconds, abs=1e-4)
 
 
+@pytest.mark.parametrize("smooth", ["centred", "causal"])
+def test_each_drawn_frame_shows_its_own_picture(write, predict, tmp_path: Path, smooth: str) -> None:
+    greys = [20 + 7 * number for number in range(30)]
+    path = write("greys.mp4", STEADY, lambda n: np.full((96, 128, 3), greys[n], np.uint8))
+    words = ("--draw", str(tmp_path / "drawn"), "--smooth", smooth, "--start", "0.2", "--every", "3")
+    rows = predict(path, *words)
+    with read_video(tmp_path / "drawn" / "greys.mp4") as reader:
+        shown = [float(frame.image[-40:].mean()) for frame in reader]
+    assert [int(row["frame"]) for row in rows] == list(range(6, 30, 3))
+    assert shown == pytest.approx(greys[6::3], abs=3)
+
+
 @pytest.mark.parametrize(("degrees", "quarters"), [(90, -1), (180, 2), (-90, 1)])
 def test_a_turned_video_is_read_upright(write, predict, face: np.ndarray, tmp_path: Path, degrees, quarters) -> None:
     (wanted,) = predict(write("upright.mp4", [0], lambda _: face))
