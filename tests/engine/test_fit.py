@@ -22,11 +22,13 @@ from mien.engine.fit import fit
 from mien.engine.journal import read_journal
 from mien.engine.optim import Optimizer, Schedule
 from mien.engine.run import Run, override, read_run
+from mien.engine.start import build_model
 from mien.engine.state import save_state
 from mien.losses.cross_entropy import CrossEntropy
 from mien.recipes import find
 from mien.runtime.bundle import find_bundle
 from mien.schema.errors import BundleError, ConfigError
+from mien.schema.labels import BASIC_7
 
 TINY = find("product_cross_small_synthetic_tiny")
 TINY = replace(TINY, data=replace(TINY.data, limit=24), train=replace(TINY.train, batch_size=8))
@@ -293,6 +295,19 @@ def test_own_pictures_start_from_a_bundle_with_a_new_head(tmp_path, finished):
     other = replace(run, model=replace(TINY.model, colour="grey"))
     with pytest.raises(BundleError, match="colour"):
         fit(other, root=tmp_path / "mine", out=tmp_path / "b", device="cpu", progress=False)
+
+
+def test_one_part_is_taken_from_a_bundle_of_other_classes(finished):
+    start = find_bundle(finished / "bundle")
+    run = replace(TINY, weights=(("image", str(start.path)),))
+    network = build_model(run, BASIC_7.subset(("anger", "fear")))
+    kept = {name: torch.from_numpy(tensor).float() for name, tensor in start.weights().items()}
+    own = network.state_dict()
+    image = [name for name in own if name.startswith("image.") and not name.endswith("num_batches_tracked")]
+    assert all(torch.equal(own[name], kept[name]) for name in image)
+    assert not torch.equal(own["fusion_tokens.cls_token"], kept["fusion_tokens.cls_token"])
+    with pytest.raises(BundleError, match=r"cannot fill 'head': 2 of its 2 tensors .* head\.weight"):
+        build_model(replace(TINY, weights=(("head", str(start.path)),)), BASIC_7.subset(("anger", "fear")))
 
 
 def test_a_dataset_without_a_usable_sample_is_told(tmp_path, no_export):

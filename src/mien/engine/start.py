@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from mien.engine.run import Run
-from mien.models.checkpoints import load_foreign
+from mien.models.checkpoints import COUNTER, load_foreign
 from mien.runtime.bundle import Bundle, find_bundle
 from mien.schema.errors import BundleError, ConfigError
 from mien.schema.labels import LabelSet
@@ -64,13 +64,14 @@ def take_part(network: nn.Module, part: str, bundle: Bundle) -> None:
     """
     own = network.get_submodule(part).state_dict()
     given = {n.removeprefix(f"{part}."): t for n, t in weights_of(bundle).items() if n.startswith(f"{part}.")}
-    unfit = [name for name, tensor in own.items() if name not in given or given[name].shape != tensor.shape]
+    needed = {name: tensor for name, tensor in own.items() if not name.endswith(COUNTER)}
+    unfit = [name for name, tensor in needed.items() if name not in given or given[name].shape != tensor.shape]
     if unfit:
         raise BundleError(
-            f"{bundle.name} cannot fill {part!r}: {len(unfit)} of its {len(own)} tensors are not there or have another "
+            f"{bundle.name} cannot fill {part!r}: {len(unfit)} of its {len(needed)} tensors are not there or have another "
             f"shape, e.g. {part}.{unfit[0]}"
         )
-    network.get_submodule(part).load_state_dict({name: given[name] for name in own})
+    network.get_submodule(part).load_state_dict({name: given[name] for name in needed}, strict=False)
 
 
 def weights_of(bundle: Bundle) -> dict[str, Tensor]:
