@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -104,7 +104,7 @@ def variants(network: Network, threads: int, folder: Path) -> dict[str, Answer]:
     """Functions from images to logits, one a runtime and precision."""
     graph = onnx_graph(network.module, {"image": network.spec})
     quantised = folder / f"{network.name}.xml"
-    quantise(graph, faces(network.spec, 64, seed=1), quantised)
+    quantise(graph, [{"image": image[None]} for image in faces(network.spec, 64, seed=1)], quantised)
 
     def eager(module: nn.Module, images: NDArray[np.float32]) -> NDArray[np.float32]:
         with torch.inference_mode():
@@ -125,15 +125,15 @@ def variants(network: Network, threads: int, folder: Path) -> dict[str, Answer]:
     }
 
 
-def quantise(graph: bytes, images: NDArray[np.float32], path: Path) -> None:
-    """Post-training quantisation by NNCF, calibrated on ``images``."""
+def quantise(graph: bytes, samples: Sequence[Mapping[str, NDArray[np.float32]]], path: Path) -> None:
+    """Post-training quantisation by NNCF, calibrated on ``samples``: inputs by name, batches of one."""
     import nncf
     import openvino
 
     model = openvino.Core().read_model(graph)
     kind = nncf.ModelType.TRANSFORMER
-    batches = nncf.Dataset([{"image": image[None]} for image in images])
-    openvino.save_model(nncf.quantize(model, batches, model_type=kind, subset_size=len(images)), path)
+    batches = nncf.Dataset(list(samples))
+    openvino.save_model(nncf.quantize(model, batches, model_type=kind, subset_size=len(samples)), path)
 
 
 def compare(network: Network, answers: Mapping[str, Answer], rounds: int) -> tuple[Table, dict[str, float]]:

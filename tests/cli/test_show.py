@@ -3,12 +3,15 @@ import pty
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mien.cli.show import BAR_CELLS, MOST_ROWS_IF_WRITTEN, Report, bar
+from mien.predict.answer import Answer
+from mien.predict.sources import Picture, Video
 from mien.schema.labels import FERPLUS
 from mien.schema.prediction import Face, Prediction
 
@@ -25,7 +28,8 @@ BROKEN = Prediction(source="c.jpg", status="error", detail="It is empty.")
 def report(*rows: list[Prediction], top: int = 3, written: bool = False) -> Report:
     made = Report(labels=FERPLUS, top=top, model="m@1", written=written)
     for predictions in rows:
-        made.add(predictions)
+        picture = Picture(predictions[0].source, Path(predictions[0].source))
+        made.add(Answer(source=picture, predictions=tuple(predictions)))
     return made
 
 
@@ -59,6 +63,30 @@ def test_long_tables_are_cut_on_the_screen_and_say_so() -> None:
     made = report(*([HAPPY, UNSURE] for _ in range(MOST_ROWS_IF_WRITTEN)), written=True)
     assert len(made.plain()) == MOST_ROWS_IF_WRITTEN + 1
     assert made.summary(None, None).startswith(f"… and {MOST_ROWS_IF_WRITTEN} more rows\n{MOST_ROWS_IF_WRITTEN} photos")
+
+
+def test_videos_are_summed_up_by_face_and_frames_are_no_rows() -> None:
+    made, video = report(), Video("talk.mp4", Path("talk.mp4"))
+    for frame, row in enumerate([HAPPY, HAPPY, UNSURE, EMPTY]):
+        made.add(Answer(source=video, predictions=(row,), frame=frame, time_s=frame / 25))
+    assert made.rows == []
+    assert made.videos["talk.mp4"].lines("talk.mp4", 3) == [
+        "talk.mp4  4 frames, to 0.1 s, 2 faces",
+        "  face 0  2 frames  happiness 100%",
+        "  face 1  1 frame  uncertain 100%",
+    ]
+    assert made.summary(None, None) == "1 video · 4 frames · 2 faces · m@1"
+
+
+def test_windows_of_a_video_are_rows_and_counted_apart_from_faces() -> None:
+    made, video = report(), Video("talk.mp4", Path("talk.mp4"))
+    window = replace(HAPPY, frame=0, start_s=0.0, end_s=0.6)
+    for row in (window, replace(window, frame=8), replace(window, frame=None, face=None)):
+        made.add(Answer(source=video, predictions=(row,)))
+    assert "0.00 to 0.60 s" in made.plain()[1]
+    assert made.summary(None, None) == "1 video · 2 windows · 1 face · m@1"
+    made.add(Answer(source=Video("b.mp4", Path("b.mp4")), predictions=(BROKEN,)))
+    assert made.summary(None, None) == "2 videos · 2 windows · 1 face · 1 error · m@1"
 
 
 def test_bars_are_as_long_as_scores() -> None:

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from mien.deploy import sweep as sweep_module
-from mien.deploy.sweep import main, markdown, sweep
+from mien.deploy.sweep import differences, main, markdown, sweep
 from mien.engine.run import Run
+from mien.schema.errors import ConfigError
 
 BASE = "product_cross_small_synthetic"
 
@@ -34,6 +35,9 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[Run]:
         }
         out.mkdir()
         (out / "report.json").write_text(json.dumps(report), encoding="utf-8")
+        right = 2 + 4 * (run.loss.kind == "neaa")
+        lines = [f"k{i},g{i // 2},neutral,{'neutral' if i < right else 'fear'}" for i in range(10)]
+        (out / "answers.csv").write_text("\n".join(["key,group,truth,label", *lines]) + "\n", encoding="utf-8")
 
     monkeypatch.setattr(sweep_module, "fit", fit)
     monkeypatch.setattr(sweep_module, "evaluate", evaluate)
@@ -59,7 +63,27 @@ def test_every_row_and_seed_is_trained_once(trained: list[Run], tmp_path: Path) 
 def test_the_table_has_mean_and_deviation(trained: list[Run], tmp_path: Path) -> None:
     found = sweep(BASE, ["t1_000"], [1, 2, 3], out=tmp_path, progress=False)
     assert "| t1_000 | 1 2 3 | 52.00 ± 1.00 | 52.00 ± 1.00 | – |" in markdown(BASE, found)
-    assert "52.00 ± 1.00" in (tmp_path / "sweep.md").read_text(encoding="utf-8")
+
+
+def test_rows_are_compared_on_the_same_samples(trained: list[Run], tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main([BASE, "t1_000", "t1_001", "--seeds", "1", "2", "--out", str(tmp_path), "--against", "t1_000"])
+    assert stopped.value.code == 0
+    (found,) = differences(tmp_path, "t1_000")
+    assert (found["row"], found["seeds"], found["value"]) == ("t1_001", [1, 2], pytest.approx(0.4))
+    assert 0 <= found["low"] < 0.4 < found["high"] <= 1
+    assert "| t1_001 | +40.00 | " in (tmp_path / "sweep.md").read_text(encoding="utf-8")
+    sweep(BASE, ["t1_001"], [3], out=tmp_path, progress=False)
+    with pytest.raises(ConfigError, match="Seed 3 of 't1_001' has no counterpart"):
+        differences(tmp_path, "t1_000")
+
+
+def test_fields_may_be_set_for_every_run(trained: list[Run], tmp_path: Path) -> None:
+    sweep(BASE, ["t1_000"], [1], out=tmp_path, changes=["train.epochs=3"], progress=False)
+    assert trained[0].train.epochs == 3
+    with pytest.raises(SystemExit) as stopped:
+        main([BASE, "t1_000", "--set", "train.epochs", "--out", str(tmp_path)])
+    assert stopped.value.code == 2
 
 
 def test_a_recipe_without_rows_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,3 +1,4 @@
+import csv
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -66,8 +67,16 @@ def test_validation_reports_half_b_under_the_majority_rule_and_lists_all_else(
             assert line["accuracy"]["value"] == pytest.approx(wanted)
     assert not lines
     assert {path.name for path in (tmp_path / "report").iterdir()} == {
-        "report.json", "report.md", "confusion.png", "reliability.png",
+        "report.json", "report.md", "answers.csv", "confusion.png", "reliability.png",
     }  # fmt: skip
+    with (tmp_path / "report" / "answers.csv").open(newline="") as file:
+        answers = list(csv.DictReader(file))
+    assert len(answers) == faces
+    assert sum(row["truth"] == row["label"] for row in answers) / faces == pytest.approx(accuracy)
+    for row in answers:
+        chances = {name.removeprefix("p_"): float(value) for name, value in row.items() if name.startswith("p_")}
+        assert tuple(chances) == FERPLUS.names
+        assert row["label"] == max(chances, key=lambda name: chances[name])
     assert json.loads((tmp_path / "report" / "report.json").read_text()) == json.loads(json.dumps(report))
 
 

@@ -16,17 +16,19 @@ import pytest
 import torch
 
 from mien.data.splits import DataConfig
-from mien.engine import checkpoint
+from mien.engine import checkpoint, state
 from mien.engine import fit as module
 from mien.engine.fit import fit
 from mien.engine.journal import read_journal
 from mien.engine.optim import Optimizer, Schedule
 from mien.engine.run import Run, override, read_run
+from mien.engine.start import build_model
 from mien.engine.state import save_state
 from mien.losses.cross_entropy import CrossEntropy
 from mien.recipes import find
 from mien.runtime.bundle import find_bundle
 from mien.schema.errors import BundleError, ConfigError
+from mien.schema.labels import BASIC_7
 
 TINY = find("product_cross_small_synthetic_tiny")
 TINY = replace(TINY, data=replace(TINY.data, limit=24), train=replace(TINY.train, batch_size=8))
@@ -144,6 +146,27 @@ def test_every_kind_of_training_is_resumed_with_the_same_bits(tmp_path, no_expor
         with pytest.raises(KeyboardInterrupt):
             trained(run, tmp_path / "killed")
     assert_same_bits(trained(run, tmp_path / "killed", resume=True), whole)
+
+
+def test_the_record_names_the_commit_that_trained_not_the_one_that_exports(tmp_path, no_export, monkeypatch):
+    def noted() -> tuple[str, list[str]]:
+        record = json.loads((tmp_path / "run.json").read_text())
+        return record["commit"], record["commits"]
+
+    def killed(run_state, path):
+        save_state(run_state, path)
+        raise KeyboardInterrupt
+
+    run = train_with(TINY, epochs=2)
+    monkeypatch.setattr(state, "commit", lambda: "aaa")
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "save_state", killed)
+        with pytest.raises(KeyboardInterrupt):
+            fit(run, out=tmp_path, device="cpu", progress=False)
+    for code, told in (("bbb", ("bbb", ["aaa", "bbb"])), ("ccc", ("bbb", ["aaa", "bbb"]))):
+        monkeypatch.setattr(state, "commit", lambda code=code: code)
+        fit(run, out=tmp_path, device="cpu", resume=True, progress=False)
+        assert noted() == told
 
 
 def test_the_same_seed_repeats_a_run_and_another_does_not(tmp_path, no_export):
@@ -272,6 +295,19 @@ def test_own_pictures_start_from_a_bundle_with_a_new_head(tmp_path, finished):
     other = replace(run, model=replace(TINY.model, colour="grey"))
     with pytest.raises(BundleError, match="colour"):
         fit(other, root=tmp_path / "mine", out=tmp_path / "b", device="cpu", progress=False)
+
+
+def test_one_part_is_taken_from_a_bundle_of_other_classes(finished):
+    start = find_bundle(finished / "bundle")
+    run = replace(TINY, weights=(("image", str(start.path)),))
+    network = build_model(run, BASIC_7.subset(("anger", "fear")))
+    kept = {name: torch.from_numpy(tensor).float() for name, tensor in start.weights().items()}
+    own = network.state_dict()
+    image = [name for name in own if name.startswith("image.") and not name.endswith("num_batches_tracked")]
+    assert all(torch.equal(own[name], kept[name]) for name in image)
+    assert not torch.equal(own["fusion_tokens.cls_token"], kept["fusion_tokens.cls_token"])
+    with pytest.raises(BundleError, match=r"cannot fill 'head': 2 of its 2 tensors .* head\.weight"):
+        build_model(replace(TINY, weights=(("head", str(start.path)),)), BASIC_7.subset(("anger", "fear")))
 
 
 def test_a_dataset_without_a_usable_sample_is_told(tmp_path, no_export):

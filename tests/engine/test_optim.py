@@ -54,7 +54,7 @@ def test_parts_have_learning_rates_of_their_own():
     assert rates[id(model[4].weight)] == (0.2, 0.01)
     assert rates[id(model[1].weight)] == (0.2, 0.0)
     assert len(rates) == len(list(model.parameters()))
-    with pytest.raises(ConfigError, match="nothing is called 'trunk'.*0, 1, 2, 3, 4"):
+    with pytest.raises(ConfigError, match=r"nothing is called 'trunk'.*0, 1, 2, 3, 4"):
         Optimizer(lr_ratios=(("trunk", 0.5),)).build(model)
 
 

@@ -105,6 +105,40 @@ def test_traces_beside_a_large_face(counted, score: float | None, searched: int)
     assert sides_looked_at.count(sides(512, 512, 32)[1]) == searched
 
 
+def test_a_glance_costs_little_and_sees_known_faces_where_they_are(photo: np.ndarray, counted) -> None:
+    finder, detectors = counted
+    scene = np.full((1080, 1920, 3), 120, np.uint8)
+    small = cv2.resize(photo, (64, 75), interpolation=cv2.INTER_AREA)
+    scene[700:775, 1500:1564] = small
+    real = lambda seen: [one.box[0] > 1500 and one.box[2] < 1564 for one in seen]  # noqa: E731
+    (face,) = finder.search(scene, real)
+    assert face.size_px < 25
+    assert len(detectors.tiles) > 100
+    detectors.tiles.clear()
+    assert finder.search(scene, real, known=[]) == []
+    assert len(detectors.tiles) == 22
+    x1, y1, x2, y2 = face.box
+    (again,) = finder.search(scene, real, known=[(x1 + 6, y1 - 4, x2 + 6, y2 - 4), (100, 100, 140, 140)])
+    assert again.box == pytest.approx(face.box, abs=6)
+    assert len(detectors.tiles) == 44
+
+
+def test_a_glance_at_a_large_face_counts_it_once(photo: np.ndarray, counted) -> None:
+    finder, detectors = counted
+    (face,) = finder(photo)
+    detectors.tiles.clear()
+    assert [one.box for one in finder.search(photo, lambda seen: [True] * len(seen), known=[face.box])] == [face.box]
+    assert len(detectors.tiles) == 1
+
+
+@pytest.mark.parametrize("shape", [(48, 64), (360, 640), (1080, 1920), (2160, 3840), (3000, 200)])
+def test_a_glance_takes_two_dozen_tiles_at_most(counted, shape: tuple[int, int]) -> None:
+    finder, detectors = counted
+    detectors.on_tiles = lambda image, tiles: detectors.tiles.extend(tiles) or [[] for _ in tiles]
+    finder.search(np.zeros((*shape, 3), np.uint8), lambda seen: [True] * len(seen), known=[])
+    assert 1 <= len(detectors.tiles) <= 24
+
+
 def test_a_face_that_fills_the_picture_is_found(photo: np.ndarray) -> None:
     (face,) = FaceFinder()(photo[120:345, 160:375])
     assert face.score > 0.5

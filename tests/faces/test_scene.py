@@ -45,6 +45,11 @@ def test_a_dark_flicker_is_none_but_black_is_one() -> None:
     assert cuts([texture(4, 100, 160)] * 3 + [np.zeros((100, 160, 3), np.uint8)] * 3) == [0, 3]
 
 
+def test_a_picture_after_flat_grey_is_a_cut_however_long_that_lasts() -> None:
+    grey = np.full((100, 160, 3), 90, np.uint8)
+    assert cuts([grey] * 40 + [texture(4, 100, 160)] * 3 + [grey] * 40 + [texture(4, 100, 160)]) == [0, 40, 43, 83]
+
+
 def test_another_size_is_a_cut() -> None:
     assert cuts([texture(0), texture(0, 90, 320)]) == [0, 1]
 

@@ -12,6 +12,7 @@ from mien.faces.detect import overlaps
 from mien.faces.track import TrackedFace, Tracker
 from mien.schema.errors import ConfigError
 from mien.schema.prediction import Face
+from mien.schema.sample import Box
 
 Path_ = Callable[[float], tuple[float, float] | None]
 """Where the centre of a face is at a time; ``None`` while it is away."""
@@ -41,7 +42,9 @@ class World:
 
     people: list[Person]
     now: float = 0.0
+    least_at_a_glance: float = 0.0
     detected_s: list[float] = field(default_factory=list)
+    searched_s: list[float] = field(default_factory=list)
     looks: int = 0
 
     def shown(self) -> list[tuple[Person, np.ndarray]]:
@@ -54,10 +57,15 @@ class World:
                     seen.append((person, np.array(box)))
         return seen
 
-    def find_meshes(self, image: np.ndarray) -> list[tuple[Face, np.ndarray]]:
+    def find_meshes(self, image: np.ndarray, known: Sequence[Box] | None = None) -> list[tuple[Face, np.ndarray]]:
         self.detected_s.append(self.now)
+        if known is None:
+            self.searched_s.append(self.now)
         found = []
         for person, box in self.shown():
+            near = known is None or any(np.abs(np.array(one) - box).max() < person.size for one in known)
+            if not near and person.size < self.least_at_a_glance:
+                continue
             is_sure = person.presence >= 0.5
             eyes = box[:2] + person.size * np.array([[0.3, 0.3], [0.7, 0.3]])
             face = Face(
@@ -146,7 +154,35 @@ def test_detection_of_every_frame() -> None:
     world = World([Person(still(300))])
     times = steady(0.4)
     followed(world, times, detect_every_s=0)
-    assert world.detected_s == times
+    assert world.detected_s == world.searched_s == times
+
+
+def test_most_looks_of_the_detector_are_glances() -> None:
+    world = World([])
+    followed(world, steady(4.0))
+    assert world.detected_s == pytest.approx([0.4 * n for n in range(10)])
+    assert world.searched_s == pytest.approx([0.0, 1.6, 3.2])
+
+
+@pytest.mark.parametrize(("size", "found_s"), [(60, 0.4), (30, 1.6)])
+@pytest.mark.parametrize("presence", [1.0, 0.1])
+def test_a_new_small_face_waits_for_a_search_and_is_then_kept_by_glances(
+    size: float, found_s: float, presence: float
+) -> None:
+    world = World([Person(at(moving(100, 40), (0.1, 9.0)), size=size, presence=presence)], least_at_a_glance=50)
+    times = steady(6.0)
+    rows = followed(world, times)
+    later_s = 0.0 if presence == 1.0 else 0.12
+    assert next(now for now, faces in zip(times, rows, strict=True) if faces) == pytest.approx(found_s + later_s)
+    assert whose(world, times, rows) == [{0}]
+    assert all(faces for now, faces in zip(times, rows, strict=True) if now > found_s + later_s)
+
+
+def test_frames_that_lie_far_apart_are_all_searched() -> None:
+    world = World([Person(moving(50, 60), size=30)], least_at_a_glance=50)
+    times = [0.5 * n for n in range(10)]
+    assert all(followed(world, times))
+    assert world.searched_s == times
 
 
 def test_faces_are_numbered_from_left_to_right_and_as_they_come() -> None:
@@ -289,7 +325,7 @@ def test_a_mesh_that_no_detector_confirms_is_given_up() -> None:
     for n in range(50):
         world.now = n / 25
         numbers.append(len(tracker.update(STILL, world.now)))
-        world.find_meshes = lambda image: find(image)[:0]  # type: ignore[method-assign]
+        world.find_meshes = lambda image, known=None: find(image, known)[:0]  # type: ignore[method-assign]
     assert numbers == [1] * 30 + [0] * 20
 
 

@@ -1,3 +1,5 @@
+import gc
+
 import av
 import numpy as np
 import pytest
@@ -97,3 +99,17 @@ def test_turns_count_clockwise():
     for turn, degrees in [(Turn(), 0), (Turn(0, 1, -1, 0), 90), (Turn(-1, 0, 0, -1), 180), (Turn(0, -1, 1, 0), 270)]:
         assert turn.rotation_deg == degrees
         np.testing.assert_array_equal(turn(image), np.rot90(image, -degrees // 90))
+
+
+def test_frames_are_let_go_of_without_the_garbage_collector(write_video):
+    path = write_video("a.mp4", range(0, 2000, 40))
+    gc.collect()
+    gc.disable()
+    try:
+        with av.open(str(path)) as source:
+            convert = RgbConverter()
+            for frame in source.decode(video=0):
+                convert(frame)
+        assert sum(isinstance(one, av.VideoFrame) for one in gc.get_objects()) < 5
+    finally:
+        gc.enable()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mien.metrics import classification
-from mien.metrics.bootstrap import confusion_intervals, interval
+from mien.metrics.bootstrap import confusion_intervals, interval, repeated_interval
 from mien.schema.errors import ConfigError
 
 STATISTICS = {"accuracy": classification.accuracy_of, "recall": classification.class_accuracies_of}
@@ -70,3 +70,20 @@ def test_undefined_figures_are_null_in_json() -> None:
 def test_groups_of_another_length_are_named() -> None:
     with pytest.raises(ConfigError, match=r"3 samples; given: \(2,\)"):
         interval(classification.accuracy, [0, 1, 1], [0, 1, 1], groups=["a", "b"])
+
+
+def test_repeated_runs_widen_the_interval_by_their_own_spread() -> None:
+    rng = np.random.default_rng(0)
+    samples = rng.normal(0.0, 1.0, 400)
+    alike = repeated_interval(np.stack([samples] * 3))
+    apart = repeated_interval(np.stack([samples - 0.5, samples, samples + 0.5]))
+    assert alike.value == pytest.approx(samples.mean())
+    assert alike.high - alike.low == pytest.approx(2 * 1.96 * samples.std() / 20, rel=0.1)
+    assert apart.high - apart.low > 2 * (alike.high - alike.low)
+    groups = np.repeat(np.arange(100), 4)
+    whole = repeated_interval(np.repeat(rng.normal(size=100), 4)[None], groups=groups)
+    single = repeated_interval(np.repeat(rng.normal(size=100), 4)[None])
+    assert whole.high - whole.low > 1.5 * (single.high - single.low)
+    assert np.isnan(repeated_interval(np.zeros((0, 0))).low)
+    with pytest.raises(ConfigError, match="runs, samples"):
+        repeated_interval(samples)

@@ -77,6 +77,19 @@ def test_photos_and_videos_keep_their_order(crops: Any, tmp_path: Path) -> None:
     assert [row.frame for row in rows] == [None, 0, 1, None, 0, 1]
 
 
+def test_frames_that_wait_for_later_ones_do_not_keep_their_pixels(crops: Any, tmp_path: Path) -> None:
+    path = film(tmp_path / "a.mp4", [n / 25 for n in range(6)], 3)
+
+    def has_pixels(given: Any, smoothing: Any) -> set[bool]:
+        answers = crops.stream(given, keep_images=True, video=VideoOptions(smoothing=smoothing))
+        return {answer.image is not None for answer in answers}
+
+    assert has_pixels(sources(path), "centred") == {False}
+    assert has_pixels(sources(path), "causal") == has_pixels(sources(path), "none") == {True}
+    live = Video("stdin", path.read_bytes(), is_live=True)
+    assert has_pixels([live], "centred") == {True}
+
+
 def test_a_part_and_a_choice_of_frames(crops: Any, tmp_path: Path) -> None:
     path = film(tmp_path / "a.mp4", [n / 25 for n in range(50)], 99)
     chosen = VideoOptions(every=5, start_s=0.5, end_s=1.0)

@@ -4,14 +4,17 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from mien.schema.errors import ConfigError
 
 if TYPE_CHECKING:
+    from mien.media.video import FrameReader
     from mien.media.video_writer import VideoWriter
     from mien.predict.answer import Answer
+    from mien.predict.draw import Rgb
     from mien.predict.sources import Picture, Video
+    from mien.predict.watch import VideoOptions
     from mien.schema.labels import LabelSet
 
 DRAWN_SUFFIXES = {".jpg": ".jpg", ".jpeg": ".jpg"}
@@ -26,17 +29,16 @@ class Drawing(AbstractContextManager["Drawing"]):
         folder: where to; made if it is not there.
         labels: the classes.
         style: further arguments of ``draw_predictions``.
-        start_s: second from which videos are read.
-        end_s: second before which they are read.
+        options: how videos are read. Frames that come without their pixels are read once more.
     """
 
     folder: Path
     labels: "LabelSet"
     style: dict[str, Any]
-    start_s: float = 0.0
-    end_s: float | None = None
+    options: "VideoOptions"
     _taken: set[Path] = field(default_factory=set)
     _video: "tuple[Video, VideoWriter] | None" = None
+    _again: "FrameReader | None" = None
 
     def __post_init__(self) -> None:
         try:
@@ -52,10 +54,11 @@ class Drawing(AbstractContextManager["Drawing"]):
 
         if self._video is not None and answer.source is not self._video[0]:
             self._finish()
-        if answer.image is None:
-            return
         is_frame = isinstance(answer.source, Video)
-        drawn = draw_predictions(answer.image, list(answer.predictions), self.labels, is_frame=is_frame, **self.style)
+        image = self._frame(answer) if is_frame and answer.frame is not None else answer.image
+        if image is None:
+            return
+        drawn = draw_predictions(image, list(answer.predictions), self.labels, is_frame=is_frame, **self.style)
         if is_frame:
             assert answer.time_s is not None
             self._writer(answer).write(drawn, answer.time_s)
@@ -72,6 +75,14 @@ class Drawing(AbstractContextManager["Drawing"]):
             self._video = None
         self._finish()
 
+    def _frame(self, answer: "Answer") -> "Rgb":
+        """The pixels of a frame: those that came with it, else read in step with the answers."""
+        if answer.image is not None:
+            return answer.image
+        if self._again is None:
+            self._again = self.options.open(cast("Video", answer.source))
+        return next(frame.image for frame in self._again if frame.number == answer.frame)
+
     def _writer(self, answer: "Answer") -> "VideoWriter":
         """The file of the video that is being read."""
         from mien.media.video_writer import VideoWriter
@@ -86,13 +97,16 @@ class Drawing(AbstractContextManager["Drawing"]):
                 self._free(video, ".mp4"),
                 replace(info, width=round(info.width * scale), height=round(info.height * scale)),
                 sound_from=video.content if isinstance(video.content, Path) else None,
-                start_s=self.start_s,
-                end_s=self.end_s,
+                start_s=self.options.start_s,
+                end_s=self.options.end_s,
             )
             self._video = video, writer
         return self._video[1]
 
     def _finish(self) -> None:
+        if self._again is not None:
+            self._again.close()
+            self._again = None
         if self._video is not None:
             _, writer = self._video
             self._video = None

@@ -22,8 +22,8 @@ class Evaluate:
         fold: of a dataset with official folds, measure on what this fold holds back.
         folds: measure one model a fold, named with {fold} for its number as in 'runs/fold_{fold}/bundle', each on what
             its fold holds back; prints every fold, mean and deviation.
-        out: folder for report.json, report.md and pictures; of whole pictures also COCO's annotations.json and
-            detections.json.
+        out: folder for report.json, report.md, pictures and answers.csv (one row a sample); of whole pictures COCO's
+            annotations.json and detections.json in its place.
         runtime: what computes: openvino, onnx (extra `export`) or torch (extra `train`).
         device: cpu; cuda for onnx and torch.
         precision: bf16 is faster and exact to about three digits.

@@ -124,7 +124,7 @@ def predict(options: Predict) -> int:
             table = TableWriter(options.out, predictor.labels, predictor.model, smoothed=smoothed)
             done = done_in(options.out, table.names) if options.resume else done
             stack.enter_context(table.keeping(done.length))
-        drawing = _drawing(options, predictor, stack) if options.draw else None
+        drawing = _drawing(options, predictor, video, stack) if options.draw else None
         episodes = stack.enter_context(EpisodeWriter(options.episodes, predictor.labels)) if options.episodes else None
         stack.callback(report.print, options.out, options.draw)
         for answer in _answers(predictor, options, video, done.sources):
@@ -137,14 +137,12 @@ def predict(options: Predict) -> int:
     return int(options.strict and report.errors > 0)
 
 
-def _drawing(options: Predict, predictor: "Flow | ClipPredictor", stack: ExitStack) -> "Drawing":
+def _drawing(options: Predict, predictor: "Flow | ClipPredictor", video: "VideoOptions", stack: ExitStack) -> "Drawing":
     from mien.cli.drawing import Drawing
 
     assert options.draw is not None
     style = {"top": options.top, "landmarks": options.landmarks, "outline": options.outline}
-    drawing = Drawing(
-        folder=options.draw, labels=predictor.labels, style=style, start_s=options.start, end_s=options.end
-    )
+    drawing = Drawing(folder=options.draw, labels=predictor.labels, style=style, options=video)
     return stack.enter_context(drawing)
 
 

@@ -45,21 +45,22 @@ SPARE_STYLES = ("yellow", "cyan", "magenta", "green", "blue", "red", "bright_red
 
 @dataclass(slots=True)
 class VideoTally:
-    """How many frames of a video showed which face with which expression."""
+    """How many frames or windows of a video showed which face with which expression."""
 
     frames: int = 0
+    windows: int = 0
     end_s: float = 0.0
     faces: dict[int, Counter[str]] = field(default_factory=dict)
 
     def add(self, answer: "Answer") -> None:
-        """Take one frame."""
-        self.frames += 1
-        self.end_s = answer.time_s or 0.0
+        """Take one frame, one window, or what is said of the whole video."""
+        self.frames += answer.frame is not None
+        self.end_s = answer.time_s or self.end_s
         for row in answer.predictions:
+            self.windows += answer.frame is None and row.frame is not None
             if row.face_id is not None:
-                self.faces.setdefault(row.face_id, Counter())[
-                    row.label or STATUS_WORDS.get(row.status, row.status)
-                ] += 1
+                word = row.label or STATUS_WORDS.get(row.status, row.status)
+                self.faces.setdefault(row.face_id, Counter())[word] += 1
 
     def lines(self, name: str, top: int) -> list[str]:
         """One line for the video and one for each face, with the share of its frames by expression."""
@@ -78,23 +79,23 @@ class Report:
         self.labels, self.top, self.model = labels, top, model
         self.most = MOST_ROWS_IF_WRITTEN if written else MOST_ROWS
         self.rows: list[Prediction] = []
-        self.photos = self.windows = self.frames = self.faces = self.empty = self.errors = self.hidden = 0
+        self.photos = self.faces = self.empty = self.errors = self.hidden = 0
         self.videos: dict[str, VideoTally] = {}
 
     def add(self, answer: "Answer") -> None:
-        """Take the rows of one photo or frame; of frames only the counts are kept."""
+        """Take the rows of one photo, frame or window; of frames only the counts are kept."""
+        from mien.predict.sources import Video
+
         predictions = answer.predictions
-        if answer.frame is not None:
-            self.frames += 1
-            self.errors += sum(prediction.status == "error" for prediction in predictions)
-            self.videos.setdefault(answer.source.name, VideoTally()).add(answer)
-            return
-        is_window = answer.info is not None
-        self.windows += is_window
-        self.photos += not is_window and answer.source.name not in self.videos
-        self.faces += sum(prediction.face is not None for prediction in predictions)
-        self.empty += sum(prediction.status == "no_face" for prediction in predictions)
         self.errors += sum(prediction.status == "error" for prediction in predictions)
+        if isinstance(answer.source, Video):
+            self.videos.setdefault(answer.source.name, VideoTally()).add(answer)
+            if answer.frame is not None:
+                return
+        else:
+            self.photos += 1
+            self.faces += sum(prediction.face is not None for prediction in predictions)
+        self.empty += sum(prediction.status == "no_face" for prediction in predictions)
         room = max(0, self.most - len(self.rows))
         self.rows += predictions[:room]
         self.hidden += max(0, len(predictions) - room)
@@ -102,7 +103,7 @@ class Report:
     def print(self, table: Path | None, drawn: Path | None) -> None:
         """Print the table and the summary to standard output."""
         summary = self.summary(table, drawn)
-        videos = [line for name, tally in self.videos.items() for line in tally.lines(name, self.top)]
+        videos = [line for name, tally in self.videos.items() if tally.frames for line in tally.lines(name, self.top)]
         if not sys.stdout.isatty():
             rows = self.plain() if self.rows or not videos else []
             print("\n".join([*rows, *videos, "", summary]))
@@ -118,10 +119,8 @@ class Report:
 
     def summary(self, table: Path | None, drawn: Path | None) -> str:
         """One line: how many photos and faces, what failed, and where the results are."""
-        videos = [_count(len(self.videos), "video"), _count(self.frames, "frame")] if self.videos else []
-        videos += [_count(self.windows, "window")] if self.windows else []
-        photos = [_count(self.photos, "photo"), _count(self.faces, "face")] if self.photos or not videos else []
-        parts = [*photos, *videos]
+        photos = [_count(self.photos, "photo")] if self.photos or not self.videos else []
+        parts = [*photos, *self._of_videos(), _count(self._n_faces(), "face")]
         if self.empty:
             parts.append(f"{self.empty} without a face")
         if self.errors:
@@ -131,6 +130,17 @@ class Report:
         parts += [f"pictures: {drawn}"] if drawn else []
         more = f"… and {_count(self.hidden, 'more row')}\n" if self.hidden else ""
         return more + " · ".join(parts)
+
+    def _of_videos(self) -> list[str]:
+        if not self.videos:
+            return []
+        frames = sum(tally.frames for tally in self.videos.values())
+        windows = sum(tally.windows for tally in self.videos.values())
+        counts = [_count(frames, "frame")] if frames else []
+        return [_count(len(self.videos), "video"), *counts, *([_count(windows, "window")] if windows else [])]
+
+    def _n_faces(self) -> int:
+        return self.faces + sum(len(tally.faces) for tally in self.videos.values())
 
     def plain(self) -> list[str]:
         """The rows as aligned text, without colour or frames."""

@@ -47,7 +47,7 @@ def samples(n: int = DEFAULT_COUNT, seed: int = 0) -> list[Sample]:
     """
     if n < 1:
         raise DatasetError(f"A set of drawn faces has at least 1; given: {n}.")
-    return [_sample(index, seed) for index in range(n)]
+    return [sample_of(index, seed) for index in range(n)]
 
 
 def read(root: Path | None = None) -> list[Sample]:
@@ -105,7 +105,8 @@ def _face(index: int, seed: int) -> tuple[np.random.Generator, Projected, NDArra
 
 
 @lru_cache(maxsize=20_000)
-def _sample(index: int, seed: int) -> Sample:
+def sample_of(index: int, seed: int) -> Sample:
+    """One drawn face, without its pixels."""
     return Sample(
         key=f"drawn-{seed}-{index:06d}",
         source=Rendered(RENDERER, index, seed),

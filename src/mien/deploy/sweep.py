@@ -7,17 +7,19 @@ may fill one folder at the same time.
 """
 
 import argparse
+import csv
 import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mien.engine.evaluate import evaluate
+from mien.engine.evaluate import SPLITS, evaluate
 from mien.engine.fit import fit
 from mien.engine.report import table
-from mien.engine.run import Run
+from mien.engine.run import Run, override
+from mien.metrics.bootstrap import repeated_interval
 from mien.recipes import find, rows_of
 from mien.schema.errors import ConfigError, MienError
 
@@ -31,6 +33,8 @@ def sweep(
     *,
     out: Path,
     root: Path | None = None,
+    split: str = "valid",
+    changes: Sequence[str] = (),
     device: str = "auto",
     progress: bool = True,
 ) -> list[dict[str, Any]]:
@@ -42,44 +46,103 @@ def sweep(
         seeds: of the runs.
         out: folder of the runs, ``<row>-seed<seed>``, and of ``sweep.json`` and ``sweep.md``.
         root: root of the dataset; ``None`` takes ``$MIEN_DATA/<folder>``.
+        split: what is reported: one of ``engine.evaluate.SPLITS``.
+        changes: ``FIELD=VALUE`` of every run, as ``train.epochs=5``.
         device: as in :func:`mien.engine.fit.fit`.
         progress: whether to show bars.
 
     Returns:
-        One entry a finished run: ``row``, ``seed``, ``commit`` and the metrics on the half that chose nothing.
+        One entry a finished run: ``row``, ``seed``, ``commit`` and the metrics.
 
     Raises:
         ConfigError: if the recipe or a row does not exist.
     """
     for seed in seeds:
         for row in rows or rows_of(base):
-            _run(find(f"{base}_{row}"), seed, out / f"{row}-seed{seed}", root, device, progress)
+            run = replace(find(f"{base}_{row}"), seed=seed)
+            for change in changes:
+                run = override(run, *change.split("=", 1))
+            _run(run, out / f"{row}-seed{seed}", root, split, device, progress)
     found = [_figures(path) for path in sorted(out.glob("*-seed*/reports/report.json"))]
     (out / "sweep.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    (out / "sweep.md").write_text(markdown(base, found), encoding="utf-8")
     return found
 
 
-def markdown(base: str, found: Sequence[dict[str, Any]]) -> str:
-    """Mean and standard deviation over the seeds, one line a row."""
+def markdown(
+    base: str, found: Sequence[dict[str, Any]], against: str | None = None, compared: Sequence[dict[str, Any]] = ()
+) -> str:
+    """Mean and standard deviation over the seeds, one line a row; ``compared`` as of :func:`differences`."""
     lines = []
     for row in dict.fromkeys(one["row"] for one in found):
         same = [one for one in found if one["row"] == row]
         seeds = " ".join(str(one["seed"]) for one in same)
         lines.append((row, seeds, *(_spread([one[metric] for one in same]) for metric in METRICS)))
     head = ("row", "seeds", "accuracy (WAR)", "mean class accuracy (UAR)", "recall of neutral")
-    return f"# Rows of {base}\n\n{table(head, lines)}\n\nMean and standard deviation over the seeds.\n"
+    text = f"# Rows of {base}\n\n{table(head, lines)}\n\nMean and standard deviation over the seeds.\n"
+    if compared:
+        told = [(one["row"], *(f"{100 * one[name]:+.2f}" for name in ("value", "low", "high"))) for one in compared]
+        text += f"\nAccuracy minus that of {against}, in points, on the same samples and seeds:\n\n"
+        text += table(("row", "difference", "low", "high"), told) + "\n\n"
+        text += "95 % intervals, percentile bootstrap over seeds and groups of samples.\n"
+    return text
 
 
-def _run(run: Run, seed: int, folder: Path, root: Path | None, device: str, progress: bool) -> None:
-    run = replace(run, seed=seed)
+def differences(out: Path, against: str, *, seed: int = 0) -> list[dict[str, Any]]:
+    """How much more often than the row ``against`` each other row answers rightly, on the same samples and seeds.
+
+    Args:
+        out: folder of a sweep.
+        against: the row to compare with.
+        seed: of the bootstrap over seeds and groups of samples.
+
+    Returns:
+        For each row ``row``, ``seeds`` and ``value``, ``low``, ``high`` of the mean difference in accuracy.
+
+    Raises:
+        ConfigError: if a seed of a row is not in ``against``, or was measured on other samples.
+    """
+    right: dict[str, dict[int, dict[str, tuple[str, bool]]]] = {}
+    for path in sorted(out.glob("*-seed*/reports/answers.csv")):
+        row, _, number = path.parents[1].name.rpartition("-seed")
+        with path.open(newline="", encoding="utf-8") as file:
+            answers = {one["key"]: (one["group"], one["truth"] == one["label"]) for one in csv.DictReader(file)}
+        right.setdefault(row, {})[int(number)] = answers
+    base = right.get(against, {})
+    return [
+        {"row": row, "seeds": sorted(runs), **_difference(row, runs, base, seed)}
+        for row, runs in right.items()
+        if row != against
+    ]
+
+
+def _difference(
+    row: str, runs: Mapping[int, Mapping[str, tuple[str, bool]]], base: Mapping[int, Any], seed: int
+) -> dict[str, float]:
+    for number, answers in runs.items():
+        if number not in base or base[number].keys() != answers.keys():
+            raise ConfigError(f"Seed {number} of {row!r} has no counterpart on the same samples to compare with")
+    keys = sorted(next(iter(runs.values())))
+    table = [[float(runs[number][key][1]) - float(base[number][key][1]) for key in keys] for number in sorted(runs)]
+    groups = [next(iter(runs.values()))[key][0] for key in keys]
+    found: dict[str, float] = repeated_interval(table, groups=groups, seed=seed).to_json()
+    return found
+
+
+def _run(run: Run, folder: Path, root: Path | None, split: str, device: str, progress: bool) -> None:
     if (folder / "reports" / "report.json").is_file():
         return
     bundle = folder / "bundle"
     if not bundle.is_dir():
         bundle = fit(run, root=root, out=folder, resume=True, device=device, progress=progress)
     evaluate(
-        bundle, run.data.reader, root=root, data=run.data, crop=run.crop, out=folder / "reports", progress=progress
+        bundle,
+        run.data.reader,
+        root=root,
+        split=split,
+        data=run.data,
+        crop=run.crop,
+        out=folder / "reports",
+        progress=progress,
     )
 
 
@@ -113,15 +176,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--out", type=Path, required=True, help="folder of the runs and of the table")
     parser.add_argument("--data", type=Path, help="root of the dataset")
+    parser.add_argument("--split", default="valid", choices=SPLITS, help="what is reported")
+    parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", dest="changes")
+    parser.add_argument("--against", metavar="ROW", help="also tell the difference of every row to this one")
     parser.add_argument("--device", default="auto")
     given = parser.parse_args(arguments)
     try:
         if not rows_of(given.recipe):
             raise ConfigError(f"{given.recipe!r} has no rows; `mien train --list` shows the recipes that have")
-        found = sweep(given.recipe, given.rows, given.seeds, out=given.out, root=given.data, device=given.device)
+        if wrong := [change for change in given.changes if "=" not in change]:
+            raise ConfigError(f"--set takes FIELD=VALUE, as train.epochs=5; given: {wrong[0]}")
+        how = {"root": given.data, "split": given.split, "changes": given.changes, "device": given.device}
+        found = sweep(given.recipe, given.rows, given.seeds, out=given.out, **how)
+        compared = differences(given.out, given.against) if given.against else []
     except MienError as error:
         parser.exit(2, f"{type(error).__name__}: {error}\n")
-    parser.exit(0, markdown(given.recipe, found))
+    text = markdown(given.recipe, found, given.against, compared)
+    (given.out / "sweep.md").write_text(text, encoding="utf-8")
+    parser.exit(0, text)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Measure a bundle on a dataset: the faces are cut, fed and decoded as in prediction; torch is not needed."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from mien.data.splits import DataConfig, Labelled, Splits, data_fingerprint, mak
 from mien.engine.measure import Answers, Crop, answer
 from mien.engine.measure_clips import answer_clips
 from mien.engine.measure_detections import measure_bundle
-from mien.engine.report import drawing_is_possible, write_report
+from mien.engine.report import Row, drawing_is_possible, write_answers, write_report
 from mien.engine.report_detections import write_picture_report
 from mien.engine.score import Resampling, classification_figures, headline, landmark_figures
 from mien.engine.score_detections import picture_figures
@@ -98,8 +98,8 @@ def evaluate(
         dataset: name in ``READERS``.
         root: folder of the dataset; ``None`` takes ``$MIEN_DATA/<folder>``.
         split: one of ``SPLITS``.
-        out: folder for ``report.json``, ``report.md``, ``confusion.png`` and ``reliability.png``; of whole pictures the
-            files that :func:`mien.engine.report_detections.write_picture_report` names.
+        out: folder for ``report.json``, ``report.md``, ``answers.csv``, ``confusion.png`` and ``reliability.png``; of
+            whole pictures the files that :func:`mien.engine.report_detections.write_picture_report` names.
         runtime: ``openvino``, ``onnx`` or ``torch``.
         device: as in :func:`mien.runtime.session.open_session`.
         precision: as there.
@@ -165,6 +165,8 @@ def evaluate(
         write_picture_report(report, columns, out)
     elif out is not None:
         write_report(report, out)
+        if bundle.labels is not None:
+            write_answers(_rows(bundle, bundle.labels, views[0], answers), bundle.labels.names, out)
     return report
 
 
@@ -290,6 +292,19 @@ def _figures(bundle: Bundle, views: Sequence[View], answers: Answers, how: Resam
         lines.append({"part": PARTS[view.part], "rule": view.rule, "faces": len(view.truth), **figures})
     figures = classification_figures(first.truth, task.decode(chosen.outputs), grouped)
     return {**figures, "alignment": chosen.alignment_counts(), "parts": lines}
+
+
+def _rows(bundle: Bundle, labels: LabelSet, view: View, answers: Answers) -> Iterator[Row]:
+    found = task_from_json(bundle.task, bundle.labels).decode(answers.of(view.samples).outputs)
+    columns = (view.samples, view.groups, view.truth, found.index, found.probabilities)
+    for sample, group, truth, index, chances in zip(*columns, strict=True):
+        yield Row(
+            key=sample.key,
+            group=group,
+            truth=labels.names[truth],
+            label=labels.names[index],
+            probabilities=tuple(chances.tolist()),
+        )
 
 
 def _parts(splits: Splits, split: str) -> dict[str, tuple[Labelled, ...]]:

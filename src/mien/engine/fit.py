@@ -80,6 +80,7 @@ def fit(
     with Bar(enabled=progress) as bar:
         while state.pace.left() and not _out_of_patience(state):
             started = time.monotonic()
+            state.note_commit()
             size_px, share = _size_px(state), state.pace.share()
             row = train_epoch(state, size_px, share, bar)
             scores = evaluate(state, size_px)

@@ -1,7 +1,9 @@
 """A report as files: ``report.json`` for programs, ``report.md`` and two pictures for people."""
 
+import csv
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,34 @@ RULES = {
     "any": "whatever they express",
 }
 INK, GRID, MAIN, SECOND = "#1f2430", "#d9dde5", "#2b6cb0", "#d9822b"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """What a classifier answered for one sample."""
+
+    key: str
+    group: str
+    truth: str
+    label: str
+    probabilities: tuple[float, ...]
+
+
+def write_answers(rows: Iterable[Row], labels: Sequence[str], out: Path) -> None:
+    """Write ``answers.csv``: every sample's key, group (what intervals keep together), truth, answer, probabilities.
+
+    Raises:
+        ConfigError: if it cannot be written.
+    """
+    try:
+        with (out / "answers.csv").open("w", newline="", encoding="utf-8") as file:
+            table = csv.writer(file, lineterminator="\n")
+            table.writerow(["key", "group", "truth", "label", *(f"p_{label}" for label in labels)])
+            for row in rows:
+                chances = (f"{value:.6g}" for value in row.probabilities)
+                table.writerow([row.key, row.group, row.truth, row.label, *chances])
+    except OSError as error:
+        raise ConfigError(f"The answers cannot be written to {out}: {error}") from error
 
 
 def write_report(report: Report, out: Path, more: Sequence[str] = ()) -> None:

@@ -108,7 +108,8 @@ class Run:
         min_presence: least presence of the mesh for its points to be a target.
         prior: bundle whose weights are the model's frozen prior; ``None`` leaves it random.
         init: bundle to start from; a head for other classes starts anew.
-        weights: (part of the model, checkpoint file) of public weights to start from.
+        weights: (part of the model, file or folder) to start from: a checkpoint of public weights, or a bundle that
+            has the same part.
         freeze: names of modules or parameters that are not trained.
     """
 

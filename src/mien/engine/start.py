@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from mien.engine.run import Run
-from mien.models.checkpoints import load_foreign
+from mien.models.checkpoints import COUNTER, load_foreign
 from mien.runtime.bundle import Bundle, find_bundle
 from mien.schema.errors import BundleError, ConfigError
 from mien.schema.labels import LabelSet
@@ -28,7 +28,10 @@ def build_model(run: Run, labels: LabelSet) -> nn.Module:
     if run.prior:
         _load_prior(network, find_bundle(run.prior))
     for part, path in run.weights:
-        load_foreign(network.get_submodule(part), Path(path))
+        if Path(path).is_dir():
+            take_part(network, part, find_bundle(path))
+        else:
+            load_foreign(network.get_submodule(part), Path(path))
     if run.init:
         start_from(network, find_bundle(run.init), run)
     for prefix in run.freeze:
@@ -51,6 +54,24 @@ def start_from(network: nn.Module, bundle: Bundle, run: Run) -> list[str]:
         raise BundleError(f"Of {len(have)} tensors of {run.architecture!r} only {len(fitting)} are in {bundle.name}")
     network.load_state_dict(fitting, strict=False)
     return sorted(set(have) - set(fitting))
+
+
+def take_part(network: nn.Module, part: str, bundle: Bundle) -> None:
+    """Fill one part of ``network`` with the tensors that ``bundle`` has under the same name, whatever the rest is.
+
+    Raises:
+        BundleError: if the bundle lacks one of the part's tensors, or has it in another shape.
+    """
+    own = network.get_submodule(part).state_dict()
+    given = {n.removeprefix(f"{part}."): t for n, t in weights_of(bundle).items() if n.startswith(f"{part}.")}
+    needed = {name: tensor for name, tensor in own.items() if not name.endswith(COUNTER)}
+    unfit = [name for name, tensor in needed.items() if name not in given or given[name].shape != tensor.shape]
+    if unfit:
+        raise BundleError(
+            f"{bundle.name} cannot fill {part!r}: {len(unfit)} of its {len(needed)} tensors are not there or have "
+            f"another shape, e.g. {part}.{unfit[0]}"
+        )
+    network.get_submodule(part).load_state_dict({name: given[name] for name in needed}, strict=False)
 
 
 def weights_of(bundle: Bundle) -> dict[str, Tensor]:

@@ -1,6 +1,6 @@
 """All that changes during a run, how it is kept between two epochs, and what ``run.json`` says of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from mien.engine import checkpoint
 from mien.engine.material import Material, counts_of
 from mien.engine.pace import Pace
 from mien.engine.run import Run, to_json
-from mien.engine.surroundings import surroundings
+from mien.engine.surroundings import commit, surroundings
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,6 +33,7 @@ class State:
         best: best value of the monitored metric so far.
         best_epoch: when it was reached; -1 for never.
         bad_epochs: epochs since the last gain.
+        commits: of the code that trained it, in order; several where a run went on with newer code.
     """
 
     run: Run
@@ -48,6 +49,13 @@ class State:
     best: float | None = None
     best_epoch: int = -1
     bad_epochs: int = 0
+    commits: list[str] = field(default_factory=list)
+
+    def note_commit(self) -> None:
+        """Remember the code that trains the next epoch."""
+        now = commit() or "unknown"
+        if self.commits[-1:] != [now]:
+            self.commits.append(now)
 
     @property
     def judged(self) -> nn.Module:
@@ -66,6 +74,7 @@ def save_state(state: State, path: Path) -> None:
         "best": state.best,
         "best_epoch": state.best_epoch,
         "bad_epochs": state.bad_epochs,
+        "commits": state.commits,
     }
     checkpoint.save(path, tensors, numbers)
 
@@ -83,10 +92,14 @@ def restore_state(state: State, path: Path) -> None:
     checkpoint.load_optimizer(state.optimizer, checkpoint.part("optimizer", tensors))
     state.pace.restore(numbers["pace"])
     state.best, state.best_epoch, state.bad_epochs = numbers["best"], numbers["best_epoch"], numbers["bad_epochs"]
+    state.commits = list(numbers.get("commits", ()))
 
 
 def record_of(state: State) -> dict[str, Any]:
-    """What ``run.json`` says: the run, its data, the network, and where it runs."""
+    """What ``run.json`` says: the run, its data, the network, and where it runs.
+
+    ``commit`` is the one that trained the last epoch, not the one that exports it.
+    """
     material, run = state.material, state.run
     labels = material.splits.labels
     counts = counts_of(material.train.items, len(labels))
@@ -108,4 +121,5 @@ def record_of(state: State) -> dict[str, Any]:
         "device": str(state.fabric.device),
         "threads": torch.get_num_threads(),
         **surroundings(),
+        **({"commit": state.commits[-1], "commits": state.commits} if state.commits else {}),
     }

@@ -123,9 +123,9 @@ def distinct(detections: Sequence[Detection]) -> list[Detection]:
     return [best for best, _ in _clusters(detections)]
 
 
-def is_among(detection: Detection, faces: Sequence[Detection]) -> bool:
-    """Whether a detection shows one of these faces."""
-    return bool(_same(detection, faces).any())
+def is_among(box: Box, faces: Sequence[Detection]) -> bool:
+    """Whether a box shows one of these faces."""
+    return bool(_same(box, faces).any())
 
 
 def is_inside(detection: Detection, box: Box) -> bool:
@@ -148,13 +148,13 @@ def _clusters(detections: Sequence[Detection]) -> Iterator[tuple[Detection, list
     rest = sorted(detections, key=lambda detection: -detection.score)
     while rest:
         best, *rest = rest
-        same = _same(best, rest)
+        same = _same(best.box, rest)
         yield best, [one for one, alike in zip(rest, same, strict=True) if alike]
         rest = [one for one, alike in zip(rest, same, strict=True) if not alike]
 
 
-def _same(detection: Detection, others: Sequence[Detection]) -> NDArray[np.bool_]:
-    union, inside = overlaps(np.array(detection.box), _boxes(others))
+def _same(box: Box, others: Sequence[Detection]) -> NDArray[np.bool_]:
+    union, inside = overlaps(np.array(box), _boxes(others))
     return (union > _MIN_OVERLAP) | (inside > _MAX_INSIDE)
 
 

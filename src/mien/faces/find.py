@@ -5,6 +5,11 @@ at most a half, until the smallest face that is asked for spans a sixth of a til
 more finely if the larger tile there saw no face that fills a fair share of it, or strong signs of smaller ones; a weak
 sign beside such a face is looked at in its own place. So a portrait costs one look or a few, and a group photo is
 searched throughout.
+
+Where a picture was searched just now, as in a video, a glance does: the larger tiles alone, at most two dozen, and the
+places of the faces that are known. In 1920 x 1080 without a face that is 22 squares instead of 203. It misses new faces
+of less than about a fiftieth of the longer side: there it saw a portrait of 34 pixels in each of ten places, one of 28
+in three, one of 22 in none.
 """
 
 import math
@@ -15,6 +20,7 @@ from numpy.typing import NDArray
 
 from mien.faces.detect import Detection, Detectors, Rgb, Tile, distinct, is_among, is_inside, merged, moved
 from mien.media.crop import box_matrix, cut, invert
+from mien.schema.sample import Box
 
 __all__ = ["Detection", "FaceFinder", "grid", "sides"]
 
@@ -46,6 +52,12 @@ _NOISE_SPAN = 1 / 24
 _KEPT_SIZE = 0.6
 """Faces down to this share of the size that was asked for are still reported."""
 
+_GLANCE_TILES = 24
+"""A glance takes so many levels that they have at most so many tiles together."""
+
+_KNOWN_SPAN = 1 / 4
+"""A known face is looked for in a square of which it spans this share."""
+
 _CUT = 0.1
 """A box that overhangs an inner edge of its tile by more than this share belongs to a neighbour."""
 
@@ -75,10 +87,18 @@ class FaceFinder:
         """The faces of ``uint8 [H, W, 3]`` RGB, best first, as the detectors alone see them."""
         return self.search(image, lambda detections: [True] * len(detections))
 
-    def search(self, image: Rgb, confirm: Confirm) -> list[Detection]:
-        """The same with a second opinion on every face, so that none that is false ends the search early."""
+    def search(self, image: Rgb, confirm: Confirm, known: Sequence[Box] | None = None) -> list[Detection]:
+        """The same with a second opinion on every face, so that none that is false ends the search early.
+
+        Args:
+            image: ``uint8 [H, W, 3]`` RGB.
+            confirm: the second opinion.
+            known: where faces are known to be: take a glance, at these places too. ``None`` searches throughout.
+        """
         height, width = image.shape[:2]
         levels = sides(height, width, self.min_face_px)
+        if known is not None:
+            levels = _coarse(height, width, levels)
         tiles, faces = [Tile(0.0, 0.0, levels[0])], []
         doubts: list[Doubt] = [None]
         for side in levels:
@@ -86,13 +106,14 @@ class FaceFinder:
                 tiles, doubts = _finer(tiles, doubts, grid(height, width, side))
             seen = self._look(image, tiles)
             found = self._confirmed([one for tile in seen for one in tile], confirm)
-            if side == levels[0] and not found:
+            if side == levels[0] and not found and known is None:
                 found = self._confirmed(self._look_around(image), confirm)
             faces += found
             doubts = [
                 _remaining(tile, ones, found, doubt) for tile, ones, doubt in zip(tiles, seen, doubts, strict=True)
             ]
-        return distinct(faces)
+        missed = [box for box in known or () if not is_among(box, faces)]
+        return distinct(faces + self._confirmed(self._look_at(image, [_around(box) for box in missed]), confirm))
 
     def _confirmed(self, seen: Sequence[Detection], confirm: Confirm) -> list[Detection]:
         sure = [one for one in seen if one.score >= self.min_score and one.size_px >= _KEPT_SIZE * self.min_face_px]
@@ -111,9 +132,16 @@ class FaceFinder:
         """A look at the picture with its border reflected."""
         height, width = image.shape[:2]
         extra = (_MARGIN - 1) / 2 * max(height, width)
-        matrix = box_matrix((-extra, -extra, width + extra, height + extra), _VIEW_PX)
-        (seen,) = self._detectors.on_squares([cut(image, matrix, _VIEW_PX)])
-        found = [moved(one, invert(matrix)) for one in seen]
+        return self._look_at(image, [(-extra, -extra, width + extra, height + extra)])
+
+    def _look_at(self, image: Rgb, boxes: Sequence[Box]) -> list[Detection]:
+        """What boxes show, which may overhang the picture; only what lies inside of it."""
+        height, width = image.shape[:2]
+        matrices = [box_matrix(box, _VIEW_PX) for box in boxes]
+        views = [cut(image, matrix, _VIEW_PX) for matrix in matrices]
+        backs = [invert(matrix) for matrix in matrices]
+        shown = zip(backs, self._detectors.on_squares(views), strict=True)
+        found = [moved(one, back) for back, seen in shown for one in seen]
         return [one for one in found if is_inside(one, (0.0, 0.0, width, height))]
 
 
@@ -122,6 +150,20 @@ def sides(height: int, width: int, min_face_px: int) -> list[float]:
     whole, finest = float(max(height, width)), min_face_px / _FINEST_SPAN
     count = math.ceil(math.log2(max(whole / finest, 1.0)))
     return [whole * (finest / whole) ** (level / count) for level in range(count)] + [finest] if count else [whole]
+
+
+def _coarse(height: int, width: int, levels: Sequence[float]) -> list[float]:
+    """The first levels, as many as a glance takes."""
+    tiles = np.cumsum([len(grid(height, width, side)) for side in levels])
+    return list(levels[: max(1, int((tiles <= _GLANCE_TILES).sum()))])
+
+
+def _around(box: Box) -> Box:
+    """The square in which a known face is looked for."""
+    x1, y1, x2, y2 = box
+    half = min(x2 - x1, y2 - y1) / _KNOWN_SPAN / 2
+    x, y = (x1 + x2) / 2, (y1 + y2) / 2
+    return x - half, y - half, x + half, y + half
 
 
 def grid(height: int, width: int, side: float) -> list[Tile]:
@@ -198,7 +240,7 @@ def _remaining(tile: Tile, seen: Sequence[Detection], found: Sequence[Detection]
     if not clear and doubt is None:
         return None
     small = [one for one in (*seen, *(doubt or ())) if one.size_px < _CLEAR_SPAN * tile.side]
-    traces = [one for one in small if not is_among(one, clear)]
+    traces = [one for one in small if not is_among(one.box, clear)]
     return None if any(one.score >= _STRONG_TRACE_SCORE for one in traces) else traces
 
 

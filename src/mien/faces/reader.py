@@ -11,6 +11,7 @@ from mien.faces.find import FaceFinder
 from mien.faces.mesh import MIN_PRESENCE, FaceMesh, Sighting, landmarks_68
 from mien.media.crop import eye_centres
 from mien.schema.prediction import Face
+from mien.schema.sample import Box
 
 TRUSTED_SCORE = 0.75
 """A detection with this score is kept even if the mesh does not find a face there."""
@@ -51,8 +52,16 @@ class FaceReader:
         """
         return [face for face, _ in self.find_meshes(image)]
 
-    def find_meshes(self, image: NDArray[np.uint8]) -> list[tuple[Face, NDArray[np.float32]]]:
-        """The same faces, each with its mesh ``[468, 2]``, which is to be trusted where it aligned the face."""
+    def find_meshes(
+        self, image: NDArray[np.uint8], known: Sequence[Box] | None = None
+    ) -> list[tuple[Face, NDArray[np.float32]]]:
+        """The same faces, each with its mesh ``[468, 2]``, which is to be trusted where it aligned the face.
+
+        Args:
+            image: ``uint8 [H, W, 3]`` RGB.
+            known: boxes of faces that are known; the default finder then takes a glance instead of searching throughout
+                (:meth:`FaceFinder.search`), other finders don't mind.
+        """
         seen: dict[int, tuple[Detection, Sighting]] = {}
 
         def confirm(detections: Sequence[Detection]) -> list[bool]:
@@ -61,7 +70,7 @@ class FaceReader:
             return [is_face(one, presence) for one, (_, presence) in zip(detections, sightings, strict=True)]
 
         if isinstance(self._find, FaceFinder):
-            detections = self._find.search(image, confirm)
+            detections = self._find.search(image, confirm, known)
         else:
             given = list(self._find(image))
             detections = [one for one, is_there in zip(given, confirm(given), strict=True) if is_there]

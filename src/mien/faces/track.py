@@ -5,9 +5,13 @@ frame ─ cut? ─ mesh around where each face is expected ─ detector, where i
 ```
 
 The detector looks at the first frame, after a cut, every ``detect_every_s``, and where a face was lost just now; in
-between one look of the mesh a face follows it. What is seen is given to the known faces so that place, size and overlap
-fit best over all of them. A face that is not seen waits for ``max_gap_s`` near the place where it is expected, then it
-ends; its number is not used again. The same frames give the same numbers.
+between one look of the mesh a face follows it. Only the first look of each shot, and then every fourth, searches the
+whole frame for faces of any size; the others are glances, which see known faces and new ones of a fiftieth of the
+longer side and more (:mod:`mien.faces.find`). So large frames are quick, and a new tiny face is found
+``4 * detect_every_s`` after it came, at the latest. Where frames lie ``detect_every_s`` apart or more, each of them is
+searched. What is seen is given to the known faces so that place, size and overlap fit best over all of them. A face
+that is not seen waits for ``max_gap_s`` near the place where it is expected, then it ends; its number is not used
+again. The same frames give the same numbers.
 """
 
 import math
@@ -26,6 +30,7 @@ from mien.faces.reader import FaceReader
 from mien.faces.scene import SceneCuts
 from mien.schema.errors import ConfigError
 from mien.schema.prediction import Face
+from mien.schema.sample import Box
 
 Rgb = NDArray[np.uint8]
 Frame = tuple[Rgb, float]
@@ -33,6 +38,9 @@ Frame = tuple[Rgb, float]
 
 _SOON_S = 0.1
 """The detector looks again after this time where a face is new and not certain yet."""
+
+_SEARCH_ROUNDS = 4
+"""Every so many intervals the detector searches the whole frame; in between it takes glances."""
 
 _ROUNDING_S = 1e-6
 
@@ -53,8 +61,11 @@ class TrackedFace(Face):
 class Look(Protocol):
     """Finds the faces of a picture with their meshes; :class:`FaceReader` does."""
 
-    def find_meshes(self, image: Rgb, /) -> list[Found]:
-        """Each face with its mesh ``[468, 2]``, trusted where ``alignment`` is ``mesh``."""
+    def find_meshes(self, image: Rgb, /, known: Sequence[Box] | None) -> list[Found]:
+        """Each face with its mesh ``[468, 2]``, trusted where ``alignment`` is ``mesh``.
+
+        ``known`` are boxes of faces that are known, for a glance; ``None`` asks for a thorough search.
+        """
 
 
 class Follow(Protocol):
@@ -73,7 +84,7 @@ class Tracker:
         reader: finds faces; by default :class:`FaceReader`.
         mesh: follows them; by default :class:`FaceMesh`.
         min_face_px: shorter side of the smallest face that the default reader searches for.
-        detect_every_s: longest time without a look of the detector; 0 lets it look at every frame.
+        detect_every_s: longest time without a look of the detector; 0 lets it search every frame throughout.
         max_gap_s: a face that comes back to its place after at most this time keeps its number.
 
     Raises:
@@ -106,8 +117,10 @@ class Tracker:
         self._cuts = SceneCuts()
         self._next_id = 0
         self._time_s = -math.inf
-        self._detected_s = -math.inf
-        self._hurried_s = -math.inf
+        self._forget_looks()
+
+    def _forget_looks(self) -> None:
+        self._detected_s = self._searched_s = self._hurried_s = -math.inf
 
     def follow(self, frames: Iterable[Frame]) -> Iterator[tuple[Rgb, float, list[TrackedFace]]]:
         """Each frame with its faces, as :meth:`update` gives them; takes a frame only when asked for the next answer.
@@ -127,7 +140,7 @@ class Tracker:
         assert math.isfinite(time_s), time_s
         if self._cuts.is_cut(image, time_s) or time_s < self._time_s:
             self._tracks.clear()
-            self._detected_s = self._hurried_s = -math.inf
+            self._forget_looks()
         self._tracks = [track for track in self._tracks if track.is_visible or self._waits(track, time_s)]
         followed = self._followed(image, time_s)
         detected = self._detected(image, time_s) if self._is_due(followed, time_s) else None
@@ -183,7 +196,16 @@ class Tracker:
     def _detected(self, image: Rgb, time_s: float) -> list[Found]:
         """What the detector sees inside the picture."""
         self._detected_s = time_s
-        return [pair for pair in self._reader.find_meshes(image) if _is_in_picture(pair[0], image)]
+        known = None if self._is_search(time_s) else [track.expected_box(time_s) for track in self._tracks]
+        return [pair for pair in self._reader.find_meshes(image, known) if _is_in_picture(pair[0], image)]
+
+    def _is_search(self, time_s: float) -> bool:
+        """Whether the detector is to search throughout: in its turn, or where frames lie far apart."""
+        since_s = max((time_s - self._searched_s) / _SEARCH_ROUNDS, time_s - self._time_s)
+        if since_s < self._detect_every_s - _ROUNDING_S:
+            return False
+        self._searched_s = time_s
+        return True
 
     def _match(self, found: Sequence[Place], time_s: float, *, has_detected: bool) -> None:
         """Give each place to a track, or a new track to it."""

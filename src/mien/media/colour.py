@@ -61,15 +61,23 @@ def turn_of(frame: VideoFrame) -> Turn:
 
 
 class RgbConverter:
-    """Turns decoded frames of one video into arrays."""
+    """Turns decoded frames of one video into arrays.
+
+    It asks a frame for its turn only where the angle changes: a frame that was asked for its side data is in a cycle
+    with them, so its pixels stay until the garbage collector runs.
+    """
 
     def __init__(self) -> None:
         self._reformatter = VideoReformatter()
+        self._angle: int | None = None
+        self._turn = Turn()
 
     def __call__(self, frame: VideoFrame) -> Rgb:
         """``uint8 [H, W, 3]`` RGB, upright, contiguous."""
+        if frame.rotation != self._angle:
+            self._angle, self._turn = frame.rotation, turn_of(frame)
         shown = self._reformatter.reformat(frame, format="rgb24", threads=1)
-        return np.ascontiguousarray(turn_of(frame)(np.asarray(shown.to_ndarray(), np.uint8)))
+        return np.ascontiguousarray(self._turn(np.asarray(shown.to_ndarray(), np.uint8)))
 
 
 def _sign(value: int) -> int:

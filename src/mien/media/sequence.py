@@ -14,7 +14,7 @@ from mien.schema.errors import MediaError
 PICTURE_SUFFIXES = frozenset(
     {".bmp", ".dib", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 )
-"""Files of a folder that count as its pictures; those of a pattern are all tried."""
+"""Files of a folder that count as its pictures; a file that is named, and those of a pattern, are always tried."""
 
 USUAL_RATE = Fraction(25)
 """Frames a second of a sequence that comes without a rate."""

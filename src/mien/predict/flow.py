@@ -104,7 +104,8 @@ class Flow(ABC):
 
         Args:
             given: pictures and videos.
-            keep_images: hand out the pixels with each answer; pixels that were given are handed out in any case.
+            keep_images: hand out the pixels with each answer; pixels that were given are handed out in any case, those
+                of video files that are smoothed both ways never, since seconds of them would wait.
             video: how videos are read.
         """
         options = video or VideoOptions()
@@ -129,8 +130,10 @@ class Flow(ABC):
 
     def _watched(self, video: Video, options: VideoOptions, keep_images: bool) -> Iterator[Answer]:
         """The answers of one video, smoothed as ``options`` say."""
+        smoothing = options.smoothing_of(video)
+        keep_images = keep_images and (video.is_live or smoothing != "centred")
         answers = self._answers(self._look_along(video, options), keep_images, batch_size=1 if video.is_live else 0)
-        match options.smoothing_of(video):
+        match smoothing:
             case "causal":
                 return causally(answers, self.task)
             case "centred":

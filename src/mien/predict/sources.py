@@ -11,12 +11,8 @@ from typing import Any
 import numpy as np
 
 from mien.media.camera import camera_number
+from mien.media.sequence import PICTURE_SUFFIXES, natural_key
 from mien.schema.errors import ConfigError
-
-PICTURE_SUFFIXES = frozenset(
-    {".bmp", ".dib", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-)
-"""Pictures of a folder that are looked at; a file that is named is always tried."""
 
 VIDEO_SUFFIXES = frozenset(
     {
@@ -84,12 +80,6 @@ def sources(given: Any) -> Iterator[Picture | Video]:
             yield from _expand(entry, index)
     else:
         yield from _expand(given, 0)
-
-
-def natural_key(text: str) -> list[tuple[int, int, str]]:
-    """Sorting key by which ``face2`` stands before ``face10``."""
-    parts = re.split(r"(\d+)", text)
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part.casefold()) for part in parts]
 
 
 def _expand(given: Any, index: int) -> Iterator[Picture | Video]:

@@ -22,6 +22,7 @@ RECIPES: Mapping[str, str] = MappingProxyType(
         "keypoint_graph_ferv39k": "mien.recipes.keypoint_graph:ferv39k",
         "keypoint_graph_mafw": "mien.recipes.keypoint_graph:mafw",
         "keypoint_graph_synthetic": "mien.recipes.keypoint_graph:synthetic",
+        "keypoint_graph_synthetic_stills": "mien.recipes.keypoint_graph:synthetic_stills",
         "keypoint_graph_synthetic_tiny": "mien.recipes.keypoint_graph:synthetic_tiny",
         "landmarks_ferplus": "mien.recipes.landmarks:ferplus",
         "landmarks_synthetic": "mien.recipes.landmarks:synthetic",

@@ -153,6 +153,26 @@ def synthetic() -> Run:
     )
 
 
+def synthetic_stills() -> Run:
+    """The trunk alone on drawn faces, one at a time: where the runs on drawn clips start from.
+
+    ``--set.weights trunk RUN/bundle``, as the paper starts from a trunk trained on faces.
+    """
+    base = synthetic()
+    return replace(
+        base,
+        name="keypoint_graph_synthetic_stills",
+        model=replace(base.model, segments=1, per_segment=1, stride=1, graph=False, temporal="mean"),
+        data=replace(base.data, reader="synthetic_stills"),
+        train=replace(
+            base.train,
+            epochs=8,
+            batch_size=128,
+            optimizer=Optimizer(name="adamw", lr=1e-3, weight_decay=0.05),
+        ),
+    )
+
+
 def synthetic_tiny() -> Run:
     """A few seconds, for tests."""
     base = synthetic()

@@ -206,6 +206,15 @@ READERS: Mapping[str, ReaderEntry] = MappingProxyType(
             licence="none needed: drawn by this package",
             page="synthetic_clips.md",
         ),
+        "synthetic_stills": ReaderEntry(
+            read="mien.data.synthetic_stills:read",
+            title="drawn faces, as clips of one frame",
+            labels="basic_7",
+            folder=None,
+            needs_root=False,
+            licence="none needed: drawn by this package",
+            page="synthetic_clips.md",
+        ),
     }
 )
 
