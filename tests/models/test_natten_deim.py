@@ -256,7 +256,7 @@ def test_a_detector_exports_boxes_and_scores_alone(image: Tensor) -> None:
     from mien.deploy.export import onnx_graph
     from mien.runtime.session import OnnxSession
 
-    network = tiny_detector().eval()
+    network = tiny_detector(layers=1).eval()
     session = OnnxSession(onnx_graph(network, network.config.inputs()), threads=1)
     found = session(image=image.numpy())
     assert set(found) == {"pred_logits", "pred_boxes"}

@@ -279,8 +279,11 @@ class Network(nn.Module):
 
     def forward_gates(self, image: Float[Tensor, "B 3 S S"]) -> list[Gates]:
         """What the landmarks open at each scale, before alpha and beta weigh it."""
-        taken = zip(self.scales, self._priors(image), self.config.scales, strict=True)
-        return [scale.gates(prior, _side(image, stride)) for scale, prior, stride in taken]
+        found = []
+        for scale, prior, stride in zip(self.scales, self._priors(image), self.config.scales, strict=True):
+            assert isinstance(scale, Scale)
+            found.append(scale.gates(prior, _side(image, stride)))
+        return found
 
     def _priors(self, image: Float[Tensor, "B 3 S S"]) -> list[Tensor | None]:
         if self.landmark is None:
