@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mien.data.drawing.look import random_face, random_look, random_units
 from mien.data.drawing.paint import SIDE_PX, paint
+from mien.data.drawing.pen import curve
 from mien.data.drawing.shape import UNITS, Projected, project
 from mien.schema.errors import DatasetError
 from mien.schema.labels import BASIC_7
@@ -37,6 +38,12 @@ def render(index: int, seed: int) -> tuple[NDArray[np.uint8], Targets]:
     look = random_look(rng)
     named = dict(zip(UNITS, (float(u) for u in units), strict=True))
     return paint(face, named, look, rng), targets
+
+
+def outline(index: int, seed: int) -> NDArray[np.float64]:
+    """Outline of a drawn head without its hair: ``(x, y)``, ``float64 [M, 2]``; whole numbers are middles of pixels."""
+    face = _face(index, seed)[1]
+    return curve(np.concatenate([face.points[:17], face.skull[::-1]]), closed=True)
 
 
 def samples(n: int = DEFAULT_COUNT, seed: int = 0) -> list[Sample]:

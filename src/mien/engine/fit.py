@@ -29,7 +29,7 @@ from mien.engine.optim import ascend, descend, moving_average, set_rate
 from mien.engine.pace import Pace
 from mien.engine.progress import Bar
 from mien.engine.run import Run
-from mien.engine.start import build_model, hold_still, settle
+from mien.engine.start import build_model, hold_still, settle, thaw
 from mien.engine.state import State, record_of, restore_state, save_state
 from mien.schema.errors import ConfigError
 from mien.tasks import task_from_json
@@ -149,6 +149,7 @@ def train_epoch(state: State, size_px: int, share: float, bar: Bar) -> dict[str,
     if state.average is not None and pace.size_px not in (0, size_px):
         state.average.n_averaged.zero_()
     state.model.train()
+    thaw(state.network, config.unfreeze, pace.progress)
     hold_still(state.network, run.freeze)
     whole = len(order) >= config.batch_size
     steps = len(order) // config.batch_size if whole else 1

@@ -34,6 +34,8 @@ class TrainConfig:
         sam_rho: radius of sharpness-aware minimisation (Foret et al., ICLR 2021); 0 is off.
         sampler: name in ``SAMPLERS``, such as ``shuffled``, ``inverse_root``, ``balanced`` or ``oversampled``.
         sizes: (share of the run from which it holds, side of the input in pixels); empty for the model's own side.
+        unfreeze: (name of a module, share of the run from which it is trained); until then it rests, batch statistics
+            included. What begins is decided at the start of each epoch.
         precision: ``bf16-mixed`` computes in bfloat16 where that is safe.
         channels_last: keep pictures and weights in NHWC order, the faster one for convolutions.
         compile: fuse the network with ``torch.compile``, which takes a minute and a C++ compiler.
@@ -58,6 +60,7 @@ class TrainConfig:
     sam_rho: float = 0.0
     sampler: str = "shuffled"
     sizes: tuple[tuple[float, int], ...] = ()
+    unfreeze: tuple[tuple[str, float], ...] = ()
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     channels_last: bool = False
     compile: bool = False
@@ -82,6 +85,8 @@ class TrainConfig:
         starts = [start for start, _ in self.sizes]
         if starts and (starts[0] != 0 or starts != sorted(starts) or starts[-1] >= 1):
             raise ConfigError(f"train.sizes starts at share 0 and rises below 1; given: {self.sizes}")
+        if not all(0 <= start < 1 for _, start in self.unfreeze):
+            raise ConfigError(f"train.unfreeze has shares of the run in [0, 1); given: {self.unfreeze}")
         if self.sam_rho and self.accumulate > 1:
             raise ConfigError("train.sam_rho and train.accumulate > 1 don't go together; switch one of them off")
 

@@ -22,7 +22,7 @@ def build_model(run: Run, labels: LabelSet) -> nn.Module:
 
     Raises:
         BundleError: if a bundle or a checkpoint does not fit the network.
-        ConfigError: if ``run.freeze`` names nothing.
+        ConfigError: if ``run.freeze`` names nothing, or ``run.train.unfreeze`` what is never trained.
     """
     network: nn.Module = run.model.build(None if run.task == "landmarks" else labels)
     if run.prior:
@@ -35,7 +35,11 @@ def build_model(run: Run, labels: LabelSet) -> nn.Module:
     if run.init:
         start_from(network, find_bundle(run.init), run)
     for prefix in run.freeze:
-        _freeze(network, prefix)
+        for parameter in _named(network, prefix):
+            parameter.requires_grad_(False)
+    for prefix, _ in run.train.unfreeze:
+        if not any(parameter.requires_grad for parameter in _named(network, prefix)):
+            raise ConfigError(f"train.unfreeze: nothing of {prefix!r} is ever trained; the model itself keeps it frozen")
     return network
 
 
@@ -119,10 +123,22 @@ def hold_still(network: nn.Module, prefixes: Iterable[str]) -> None:
             module.eval()
 
 
-def _freeze(network: nn.Module, prefix: str) -> None:
+def thaw(network: nn.Module, starts: Iterable[tuple[str, float]], progress: float) -> None:
+    """Let parts learn from their share of the run on; before it they rest, in evaluation mode.
+
+    They stand in the optimizer all the time, which passes by what has no gradient.
+    """
+    for name, start in starts:
+        part, learns = network.get_submodule(name), progress >= start - 1e-9
+        part.requires_grad_(learns)
+        if not learns:
+            part.eval()
+
+
+def _named(network: nn.Module, prefix: str) -> list[nn.Parameter]:
+    """The parameters of a part."""
     named = [p for name, p in network.named_parameters() if name == prefix or name.startswith(f"{prefix}.")]
     if not named:
         parts = ", ".join(name for name, _ in network.named_children())
         raise ConfigError(f"Nothing in the network is called {prefix!r}; its parts: {parts}")
-    for parameter in named:
-        parameter.requires_grad_(False)
+    return named

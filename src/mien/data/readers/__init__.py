@@ -197,6 +197,15 @@ READERS: Mapping[str, ReaderEntry] = MappingProxyType(
             licence="none needed: drawn by this package",
             page="synthetic.md",
         ),
+        "synthetic_scenes": ReaderEntry(
+            read="mien.data.synthetic_scenes:read",
+            title="drawn faces in pictures",
+            labels="basic_7",
+            folder=None,
+            needs_root=False,
+            licence="none needed: drawn by this package",
+            page="synthetic_scenes.md",
+        ),
         "synthetic_clips": ReaderEntry(
             read="mien.data.synthetic_clips:read",
             title="drawn clips",
