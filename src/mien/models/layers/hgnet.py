@@ -74,7 +74,7 @@ LIGHT_FROM = 2
 
 
 class Affine(nn.Module):
-    """One factor and one summand for the whole map."""
+    """One factor and one summand for the whole map, in the map's own precision."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ class Affine(nn.Module):
         self.bias = nn.Parameter(torch.zeros(1))
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
-        return self.scale * x + self.bias
+        return self.scale.to(x.dtype) * x + self.bias.to(x.dtype)
 
 
 class ConvUnit(LinearUnit):

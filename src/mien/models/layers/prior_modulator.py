@@ -107,8 +107,8 @@ class PriorModulator(nn.Module):
         """Equation 1."""
         channel, spatial = self.gates(prior, (x.shape[2], x.shape[3]))
         if channel is not None:
-            x = x * (1 + self.alpha * channel)
-        return x if spatial is None else x * (1 + self.beta * spatial)
+            x = x * (1 + self.alpha * channel).to(x.dtype)
+        return x if spatial is None else x * (1 + self.beta * spatial).to(x.dtype)
 
     def gates(self, prior: Float[Tensor, "B P _ _"] | None, size: tuple[int, int]) -> Gates:
         """What the landmark map opens, on a trunk's map of this size."""
