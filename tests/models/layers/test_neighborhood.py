@@ -1,3 +1,4 @@
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -139,8 +140,9 @@ def test_tiles_equal_the_definition(height: int, width: int, kernel: int, dilati
 def test_gradients_are_exact(height: int, width: int, kernel: int, dilation: int) -> None:
     query, pair = (x[:1, :, :, :1, ..., :2].clone().requires_grad_() for x in drawn(height, width))
     table = torch.randn(1, 2 * kernel - 1, 2 * kernel - 1, dtype=torch.float64, requires_grad=True)
-    for way in (attend_windows, lambda *given: attend_tiles(*given, side=3)):
-        assert torch.autograd.gradcheck(lambda q, p, t, way=way: way(q, p, kernel, dilation, t), (query, pair, table))
+    for way in (attend_windows, partial(attend_tiles, side=3)):
+        attend = partial(way, kernel=kernel, dilation=dilation)
+        assert torch.autograd.gradcheck(lambda q, p, t, attend=attend: attend(q, p, table=t), (query, pair, table))
 
 
 def test_a_window_over_the_whole_map_is_global_attention() -> None:

@@ -58,6 +58,8 @@ def test_equations_1_and_2(maps: tuple[Tensor, Tensor]) -> None:
     x, prior = maps
     module = opened(0.7, -0.4)
     aligned = F.interpolate(prior, size=(6, 6), mode="bilinear", align_corners=False)
+    assert module.channel_gate is not None
+    assert module.spatial_gate is not None
     channel, spatial = module.channel_gate(aligned), module.spatial_gate(aligned)
     modulated = x * (1 + 0.7 * channel) * (1 - 0.4 * spatial)
     torch.testing.assert_close(module(x, prior), module.bn(module.depthwise(modulated)).relu() + x)

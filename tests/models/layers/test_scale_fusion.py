@@ -22,6 +22,7 @@ def blocks(module: nn.Module) -> list[NeighborhoodBlock]:
 
 def test_a_scale_is_modulated_attended_and_refined() -> None:
     module, x, prior = scale(), torch.randn(2, 24, 6, 6), torch.randn(2, 8, 3, 3)
+    assert module.modulator is not None
     attended = module.blocks(module.modulator(x, prior).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
     expected = module.unify[1](module.unify[0](attended))
     torch.testing.assert_close(module(x, prior), expected)
@@ -80,6 +81,8 @@ def test_a_perceptron_may_follow() -> None:
     module, x = GlobalAttention(16, 4, perceptron=True), torch.randn(1, 16, 3, 4)
     attended = x.flatten(2).transpose(1, 2)
     normed = module.norm(attended)
+    assert module.mlp is not None
+    assert module.norm2 is not None
     attended = attended + module.attn(normed, normed, normed)
     expected = attended + module.mlp(module.norm2(attended))
     torch.testing.assert_close(module(x), expected.transpose(1, 2).view_as(x))

@@ -123,7 +123,8 @@ def attend_windows(
         bias = table[:, down[:, None, :, None], right[None, :, None, :]]
         scores = scores + bias.flatten(3, 4).flatten(1, 2)
     mixed = torch.einsum("gns,gnsd->gnd", scores.flatten(0, 1).softmax(-1), value)
-    return mixed.unflatten(0, (-1, heads)).transpose(1, 2).unflatten(1, (height, width))
+    out: Tensor = mixed.unflatten(0, (-1, heads)).transpose(1, 2).unflatten(1, (height, width))
+    return out
 
 
 def attend_tiles(
@@ -151,7 +152,8 @@ def attend_tiles(
         scores = scores.add_(_unseen(rows, columns, scores))
     mixed = scores.softmax(-1).to(value.dtype) @ value
     back = _gather(mixed.flatten(1, 2), _places(rows, columns, query))
-    return back.unflatten(0, (-1, heads)).transpose(1, 2).unflatten(1, (height, width))
+    out: Tensor = back.unflatten(0, (-1, heads)).transpose(1, 2).unflatten(1, (height, width))
+    return out
 
 
 def _even_side(length: int) -> int:
@@ -262,4 +264,5 @@ class NeighborhoodBlock(nn.Module):
     def forward(self, x: Float[Tensor, "B H W C"]) -> Float[Tensor, "B H W C"]:
         attended = x + self.attn(self.norm1(x))
         more: Tensor = self.mlp(self.norm2(attended).flatten(1, 2))
-        return attended + more.unflatten(1, x.shape[1:3])
+        out: Tensor = attended + more.unflatten(1, x.shape[1:3])
+        return out

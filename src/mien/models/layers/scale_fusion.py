@@ -140,7 +140,8 @@ class GlobalAttention(nn.Module):
         tokens = x.flatten(2).transpose(1, 2) + self.attn(asking, asking, plain)
         if self.mlp is not None and self.norm2 is not None:
             tokens = tokens + self.mlp(self.norm2(tokens))
-        return tokens.transpose(1, 2).unflatten(2, x.shape[2:])
+        out: Tensor = tokens.transpose(1, 2).unflatten(2, x.shape[2:])
+        return out
 
     def looks(self, x: Float[Tensor, "B D h w"]) -> Float[Tensor, "B H h w"]:
         """How much each place is looked at, the mean over all that look; each head sums to 1."""
@@ -149,7 +150,8 @@ class GlobalAttention(nn.Module):
         pair = F.linear(asking, self.attn.qkv.weight[:both], self.attn.qkv.bias[:both])
         query, key = pair.unflatten(-1, (2, self.attn.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
         scores = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
-        return scores.softmax(-1).mean(2).unflatten(2, x.shape[2:])
+        out: Tensor = scores.softmax(-1).mean(2).unflatten(2, x.shape[2:])
+        return out
 
     def tokens(self, x: Float[Tensor, "B D h w"]) -> tuple[Float[Tensor, "B N D"], Float[Tensor, "B N D"]]:
         """Places, normalised, with and without the code of where they are."""
