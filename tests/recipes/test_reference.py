@@ -7,10 +7,11 @@ from mien.models import MODELS
 from mien.recipes import names
 from mien.recipes.reference import papers, reference, reported
 from mien.schema.errors import ConfigError
+from mien.schema.labels import RAF_DB
 
 
-def values(table: str, **wanted: str) -> list[float]:
-    records = reference("product_cross")["records"]
+def values(table: str, paper: str = "product_cross", **wanted: str) -> list[float]:
+    records = reference(paper)["records"]
     return [
         record["value"]
         for record in records
@@ -27,7 +28,7 @@ def test_records_name_datasets_metrics_and_recipes_that_exist(paper):
         assert record["dataset"] is None or record["dataset"] in READERS
         assert "recipe" not in record or record["recipe"] in known
         if record["dataset"] is not None:
-            assert 0 < record["value"] < 1
+            assert 0 <= record["value"] < 1
 
 
 def test_product_cross_is_printed_as_it_is():
@@ -40,6 +41,32 @@ def test_product_cross_is_printed_as_it_is():
         *recalls, mean = values("6", dataset=dataset, row=row)
         assert len(recalls) == 7
         assert sum(recalls) / 7 == pytest.approx(mean, abs=6e-5)
+
+
+def test_natten_deim_is_printed_as_it_is():
+    """Three of the printed means are not those of the seven values beside them."""
+    rows = {record["row"] for record in reference("natten_deim")["records"]}
+    assert len(rows) == 14
+    off = {}
+    for row in rows:
+        *each, mean = values("1", "natten_deim", row=row)
+        assert len(each) == 7
+        off[row] = round(sum(each) / 7 - mean, 4)
+    assert {row: value for row, value in off.items() if value} == {
+        "ours": 0.0014,
+        "DEIM": 0.0001,
+        "FER-YOLO-NCAMamba": -0.0001,
+    }
+    assert values("1", "natten_deim", row="ours") == [0.9428, 0.7273, 0.6659, 0.9572, 0.9084, 0.8816, 0.8962, 0.8528]
+    assert values("1", "natten_deim", metric="map50", row="DEIM") == [0.841]
+
+
+def test_a_detector_is_told_what_its_paper_and_its_row_have():
+    own = reported("natten_deim", "raf_db_original", "natten_deim_raf_db_boxes")
+    assert {row["metric"] for row in own} == {"map50", *(f"ap50_{name}" for name in RAF_DB.names)}
+    assert {row["row"] for row in own} == {"ours"}
+    beside = reported("natten_deim", "raf_db_original", "natten_deim_raf_db_boxes_baseline")
+    assert {row["row"] for row in beside} == {"ours", "DEIM"}
 
 
 def test_what_the_paper_reports_of_its_own_network():

@@ -88,8 +88,10 @@ BOX_ROWS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 )
 """Ablations of a detector; ``baseline`` is the row DEIM of Table 1, that network's own neck on the bare trunk."""
 
-RAF_DB_ROWS: Mapping[str, Mapping[str, Any]] = MappingProxyType({"all_of_train": {"data.valid_splits": ("test",)}, **ROWS})
-"""Beside ``ROWS`` the last run of a search on held-back faces: on all of the training part, its epoch chosen on test."""
+RAF_DB_ROWS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {"all_of_train": {"data.valid_splits": ("test",)}, **ROWS}
+)
+"""Beside ``ROWS`` the run after a search on held-back faces: all of the training part, the epoch chosen on test."""
 
 RAF_DB_BOX_ROWS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {"aligned": {"data.reader": "raf_db", "model.size_px": 224}, **BOX_ROWS}
