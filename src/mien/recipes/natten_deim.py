@@ -281,7 +281,7 @@ def scenes_tiny() -> Run:
     return replace(
         base,
         name="natten_deim_scenes_tiny",
-        model=Config.tiny_detector(),
+        model=replace(Config.tiny_detector(), width=32),
         data=DataConfig(reader="synthetic_scenes", limit=40),
         augment=replace(SCENE_AUGMENT, min_side_px=2.0),
         train=TrainConfig(
