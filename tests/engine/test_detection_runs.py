@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mien.data import synthetic
 from mien.data.augment import Augment
 from mien.data.coco_writer import write_coco
+from mien.data.drawing.paint import SIDE_PX
 from mien.data.pictures import mark
 from mien.data.scene_augment import SceneAugment
 from mien.data.splits import DataConfig, make_splits
@@ -49,7 +50,7 @@ def raf_db(root: Path, train: int = 16, test: int = 7) -> None:
     lines = []
     for number, name in enumerate(names):
         image, targets = synthetic.render(number, 5)
-        place = np.random.default_rng(number).integers(0, np.array(SHAPE[::-1]) - synthetic.SIDE_PX + 1)
+        place = np.random.default_rng(number).integers(0, np.array(SHAPE[::-1]) - SIDE_PX + 1)
         lines.append(f"{name}.jpg {RAF_DB.index(str(targets.label)) + 1}")
         write(root / "Image" / "aligned" / f"{name}_aligned.jpg", cv2.resize(image, (100, 100)))
         write(root / "Image" / "original" / f"{name}.jpg", on_grey(image, place))
@@ -60,13 +61,13 @@ def raf_db(root: Path, train: int = 16, test: int = 7) -> None:
 
 def head(number: int) -> NDArray[np.float64]:
     outline = synthetic.outline(number, 5) + 0.5
-    return np.concatenate([outline.min(0), outline.max(0)]).clip(0, synthetic.SIDE_PX)
+    return np.concatenate([outline.min(0), outline.max(0)]).clip(0, SIDE_PX)
 
 
 def on_grey(image: NDArray[np.uint8], place: NDArray[np.int64]) -> NDArray[np.uint8]:
     canvas = np.full((*SHAPE, 3), 90, np.uint8)
     x, y = place.tolist()
-    canvas[y : y + synthetic.SIDE_PX, x : x + synthetic.SIDE_PX] = image
+    canvas[y : y + SIDE_PX, x : x + SIDE_PX] = image
     return canvas
 
 

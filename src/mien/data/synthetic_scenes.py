@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mien.data import synthetic
 from mien.data.backgrounds import Field, Rgb, drawn
+from mien.data.drawing.paint import SIDE_PX
 from mien.data.scenes import MOST_HIDDEN, hidden_shares
 from mien.schema.errors import DatasetError
 from mien.schema.labels import BASIC_7
@@ -126,7 +127,7 @@ def _of_scene(index: int, seed: int) -> tuple[Sample, ...]:
 def _head(number: int, seed: int) -> NDArray[np.float64]:
     """Box of a drawn head in its drawing, counted from the edges of pixels."""
     outline = synthetic.outline(number, seed) + 0.5
-    return np.concatenate([outline.min(axis=0), outline.max(axis=0)]).clip(0, synthetic.SIDE_PX)
+    return np.concatenate([outline.min(axis=0), outline.max(axis=0)]).clip(0, SIDE_PX)
 
 
 def _placed(number: int, head: NDArray[np.float64], shape: tuple[int, int], rng: np.random.Generator) -> Place:

@@ -39,7 +39,9 @@ def build_model(run: Run, labels: LabelSet) -> nn.Module:
             parameter.requires_grad_(False)
     for prefix, _ in run.train.unfreeze:
         if not any(parameter.requires_grad for parameter in _named(network, prefix)):
-            raise ConfigError(f"train.unfreeze: nothing of {prefix!r} is ever trained; the model itself keeps it frozen")
+            raise ConfigError(
+                f"train.unfreeze: nothing of {prefix!r} is ever trained; the model itself keeps it frozen"
+            )
     return network
 
 
