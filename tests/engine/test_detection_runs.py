@@ -132,7 +132,7 @@ def learnt(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pat
     """The bundle of a run that has learnt eight whole pictures by heart, exported as any other."""
     run = tiny(
         "natten_deim_raf_db_boxes",
-        epochs=100,
+        epochs=150,
         batch_size=8,
         optimizer=Optimizer(name="adamw", lr=1e-2, lr_ratios=(("trunk", 0.5),)),
         schedule=Schedule(name="cosine", warm_up=0.1),
