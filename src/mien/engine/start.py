@@ -68,8 +68,8 @@ def take_part(network: nn.Module, part: str, bundle: Bundle) -> None:
     unfit = [name for name, tensor in needed.items() if name not in given or given[name].shape != tensor.shape]
     if unfit:
         raise BundleError(
-            f"{bundle.name} cannot fill {part!r}: {len(unfit)} of its {len(needed)} tensors are not there or have another "
-            f"shape, e.g. {part}.{unfit[0]}"
+            f"{bundle.name} cannot fill {part!r}: {len(unfit)} of its {len(needed)} tensors are not there or have "
+            f"another shape, e.g. {part}.{unfit[0]}"
         )
     network.get_submodule(part).load_state_dict({name: given[name] for name in needed}, strict=False)
 
