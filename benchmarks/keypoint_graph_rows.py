@@ -30,6 +30,7 @@ from mien.engine.progress import Bar
 from mien.engine.run import Run
 from mien.engine.start import take_part
 from mien.media.clip import clip_indices
+from mien.media.clip_source import read_frames
 from mien.metrics.bootstrap import repeated_interval
 from mien.models.keypoint_graph import Config, KeypointGraph
 from mien.recipes import find
@@ -125,7 +126,9 @@ def _part(network: KeypointGraph, config: Config, items: Sequence[Labelled], pat
         with Bar(enabled=True) as bar, torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
             bar.start_epoch(0, 1, len(items), 1, config.size_px)
             for number, item in enumerate(items):
-                made = make(item.sample.source, faces[item.sample.key])
+                known = faces[item.sample.key]
+                images = read_frames(item.sample.source, range(length))
+                made = make.of_frames(images, [known.face(frame) for frame in range(length)])
                 found = network.forward_vectors(*(torch.from_numpy(made[name])[None] for name in ("clip", "landmarks")))
                 local[number], whole[number] = (tensor[0].float().numpy() for tensor in found)
                 bar.steps_done(number + 1, 0.0)
@@ -138,7 +141,7 @@ def _part(network: KeypointGraph, config: Config, items: Sequence[Labelled], pat
 
 
 def every_frame(config: Config, length: int) -> ClipInput:
-    """Makes the inputs of all frames of a clip, in order."""
+    """Makes the inputs of ``length`` frames, in the order in which they are given."""
     clip, landmarks = (config.inputs()[name] for name in ("clip", "landmarks"))
     assert isinstance(clip, ClipSpec)
     assert isinstance(landmarks, LandmarkSpec)

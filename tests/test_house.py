@@ -17,6 +17,7 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 TORCH = {"lightning", "tensorboard", "timm", "torch", "torchmetrics", "torchvision"}
 CORE = {"av", "cv2", "numpy", "openvino", "PIL", "rich", "safetensors", "tyro"}
 TESTED_BY = {
+    "__main__.py": "cli/test_entry.py",
     "cli/drawing.py": "cli/test_predict_video.py",
     "cli/progress.py": "cli/test_predict_video.py",
     "data/clip_input.py": "data/test_clips.py",

@@ -1,3 +1,4 @@
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,9 @@ class Finder:
     """Finds the eyes where the picture is bright; counts the pictures."""
 
     looks = 0
+
+    def __init__(self, *, threads: int) -> None:
+        assert threads >= 1
 
     def __call__(self, pictures):
         faces = []
@@ -60,6 +64,30 @@ def test_every_frame_is_searched_once(finder, tmp_path: Path) -> None:
     again = prepare_clips([sample], name="d", cache=tmp_path / "cache", progress=False)["a"]
     np.testing.assert_array_equal(again.eyes, faces.eyes)
     assert finder.looks == 3
+
+
+def test_clips_are_searched_at_once_and_what_was_found_before_a_failure_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = threading.Barrier(2, timeout=30)
+
+    class Slow(Finder):
+        def __call__(self, pictures):
+            if pictures[0][0].mean() < 5:
+                raise RuntimeError("broken")
+            together.wait()
+            return super().__call__(pictures)
+
+    monkeypatch.setattr(module, "SingleFaceReader", Slow)
+    samples = [clip(tmp_path / key, [level], key) for key, level in (("a", 200), ("b", 150), ("c", 0))]
+    cache = tmp_path / "cache"
+    with pytest.raises(RuntimeError, match="broken"):
+        prepare_clips(samples, name="d", cache=cache, progress=False, workers=2)
+    assert len(list(cache.rglob("*.npz"))) == 2
+    monkeypatch.setattr(module, "SingleFaceReader", Finder)
+    Finder.looks = 0
+    assert len(prepare_clips(samples, name="d", cache=cache, progress=False)) == 3
+    assert Finder.looks == 1
 
 
 def test_changed_pictures_are_searched_again_and_a_damaged_file_counts_as_absent(finder, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from mien.faces.reader import to_face
 from mien.media.crop import crop_matrix, cut
 from mien.media.image import read_image
 from mien.schema.inputs import CropSpec
+from mien.schema.prediction import Face
 
 TRUE_COUNTS = json.loads((Path(__file__).parents[1] / "photo_face_counts.json").read_text(encoding="utf-8"))
 """Faces in each photo, counted by eye."""
@@ -82,6 +83,17 @@ def test_each_face_comes_with_its_mesh() -> None:
     (left, _), (right, mesh) = reader.find_meshes(np.zeros((20, 200, 3), np.uint8))
     assert (left.alignment, right.alignment) == ("detector", "mesh")
     assert right.landmarks == pytest.approx(mesh[list(POINTS_68)])
+
+
+def test_the_mesh_does_not_look_again_where_it_saw_a_face_already() -> None:
+    finder = lambda image: [detection(0, 0.6), detection(50, 0.6)]  # noqa: E731
+    reader = FaceReader(finder, Mesh([(50, 0.9)]))
+    known = np.random.default_rng(1).uniform(0, 10, (468, 2)).astype(np.float32)
+    followed = Face(box=(1, 0, 11, 10), score=0.8, presence=0.7, alignment="mesh")
+    (left, mesh), (right, other) = reader.find_meshes(np.zeros((20, 200, 3), np.uint8), None, [(followed, known)])
+    assert (left.box, left.score, left.presence) == ((0, 0, 10, 10), 0.6, 0.7)
+    assert mesh is known
+    assert (right.presence, other is not known) == (0.9, True)
 
 
 def test_from_left_to_right() -> None:

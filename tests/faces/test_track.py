@@ -57,7 +57,9 @@ class World:
                     seen.append((person, np.array(box)))
         return seen
 
-    def find_meshes(self, image: np.ndarray, known: Sequence[Box] | None = None) -> list[tuple[Face, np.ndarray]]:
+    def find_meshes(
+        self, image: np.ndarray, known: Sequence[Box] | None = None, followed: Sequence[tuple[Face, np.ndarray]] = ()
+    ) -> list[tuple[Face, np.ndarray]]:
         self.detected_s.append(self.now)
         if known is None:
             self.searched_s.append(self.now)
@@ -325,7 +327,7 @@ def test_a_mesh_that_no_detector_confirms_is_given_up() -> None:
     for n in range(50):
         world.now = n / 25
         numbers.append(len(tracker.update(STILL, world.now)))
-        world.find_meshes = lambda image, known=None: find(image, known)[:0]  # type: ignore[method-assign]
+        world.find_meshes = lambda image, *places: find(image, *places)[:0]  # type: ignore[method-assign]
     assert numbers == [1] * 30 + [0] * 20
 
 

@@ -161,3 +161,12 @@ def test_a_face_is_cut_by_its_eyes_else_by_its_box_else_whole() -> None:
     assert face_matrix(by_eyes, (100, 200), spec) == pytest.approx(crop_matrix(EYES, CropSpec(), 48))
     assert face_matrix(by_box, (100, 200, 3), spec) == pytest.approx(box_matrix((10, 10, 90, 90), 48))
     assert face_matrix(whole, (100, 200, 3), spec) == pytest.approx(whole_matrix(100, 200, 48))
+
+
+def test_a_coarse_cut_is_all_but_the_same() -> None:
+    rng = np.random.default_rng(0)
+    image = cv2.GaussianBlur(rng.integers(0, 256, (300, 300, 3), np.uint8), (0, 0), 2.0)
+    for shrink in (1.2, 1.4, 1.7, 2.6):
+        matrix = np.array([[1 / shrink, 0.0, 2.0], [0.0, 1 / shrink, 3.0]])
+        fine, coarse = cut(image, matrix, 96), cut(image, matrix, 96, coarse=True)
+        assert np.abs(fine.astype(int) - coarse).mean() < 2.0

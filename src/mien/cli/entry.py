@@ -11,7 +11,7 @@ from mien.schema.tables import resolve, unknown_name
 
 VERBS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
-        "predict": ("mien.cli.predict:run", "read the expressions in photos"),
+        "predict": ("mien.cli.predict:run", "read the expressions in photos and videos"),
         "train": ("mien.cli.train:run", "train a recipe, also on pictures of your own"),
         "evaluate": ("mien.cli.evaluate:run", "measure a trained model on a dataset"),
         "benchmark": ("mien.cli.benchmark:run", "how fast a trained model is on this machine"),

@@ -8,6 +8,7 @@ import hashlib
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.faces.graph import core_count
 from mien.faces.single import SingleFaceReader
 from mien.media.clip_source import all_frames
 from mien.media.crop import eye_centres
@@ -70,7 +72,12 @@ class ClipFaces:
 
 
 def prepare_clips(
-    samples: Sequence[Sample], *, name: str, cache: Path | None = None, progress: bool = True
+    samples: Sequence[Sample],
+    *,
+    name: str,
+    cache: Path | None = None,
+    progress: bool = True,
+    workers: int | None = None,
 ) -> dict[str, ClipFaces]:
     """Find the face in every frame of every clip, or take it from the cache.
 
@@ -81,6 +88,7 @@ def prepare_clips(
         name: of the reader; names the folder in the cache.
         cache: folder to keep the clips' files in; by default in the user's cache folder.
         progress: whether to show a bar and the counts.
+        workers: clips to search at once; by default as many as cores, at most eight.
 
     Returns:
         The faces by key of the sample.
@@ -100,14 +108,31 @@ def prepare_clips(
         else:
             found[sample.key] = known
     if missing:
-        reader = SingleFaceReader()
-        for path, sample in _tracked(missing, name, progress):
-            found[sample.key] = faces = _find(sample, reader)
-            if not faces.problem:
-                _save(path, faces)
+        found.update(_search(missing, name, progress, workers or core_count()))
     if progress:
         _report(name, found, len(missing))
     return found
+
+
+def _search(
+    missing: Sequence[tuple[Path, Sample]], name: str, progress: bool, workers: int
+) -> Iterator[tuple[str, ClipFaces]]:
+    """The faces of clips that are not in the cache yet, several clips at once, each kept as soon as it is known."""
+    reader = SingleFaceReader(threads=workers)
+
+    def look(path: Path, sample: Sample) -> tuple[str, ClipFaces]:
+        faces = _find(sample, reader)
+        if not faces.problem:
+            _save(path, faces)
+        return sample.key, faces
+
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="mien")
+    try:
+        waiting = [pool.submit(look, path, sample) for path, sample in missing]
+        for done in _tracked(waiting, name, progress):
+            yield done.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _find(sample: Sample, reader: SingleFaceReader) -> ClipFaces:
@@ -190,12 +215,14 @@ def _save(path: Path, faces: ClipFaces) -> None:
         np.savez(file, **cast(Mapping[str, Any], columns))
 
 
-def _tracked(missing: Sequence[tuple[Path, Sample]], name: str, progress: bool) -> Iterable[tuple[Path, Sample]]:
+def _tracked(
+    waiting: Sequence[Future[tuple[str, ClipFaces]]], name: str, progress: bool
+) -> Iterable[Future[tuple[str, ClipFaces]]]:
     if not progress:
-        return missing
+        return waiting
     from rich.progress import track
 
-    return track(missing, description=f"faces of {name}")
+    return track(waiting, description=f"faces of {name}")
 
 
 def _report(name: str, found: Mapping[str, ClipFaces], searched: int) -> None:

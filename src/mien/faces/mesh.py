@@ -79,13 +79,14 @@ class FaceMesh:
 
     def follow(self, image: Rgb, meshes: Sequence[NDArray[np.float32]]) -> list[Sighting]:
         """One look around each of these meshes, as it is seen: presence says whether a face is still there."""
-        return self._run([image] * len(meshes), [_around_mesh(mesh, self._graph.side_px) for mesh in meshes])
+        matrices = [_around_mesh(mesh, self._graph.side_px) for mesh in meshes]
+        return self._run([image] * len(meshes), matrices, coarse=True)
 
-    def _run(self, images: Sequence[Rgb], matrices: Sequence[Matrix]) -> list[Sighting]:
+    def _run(self, images: Sequence[Rgb], matrices: Sequence[Matrix], *, coarse: bool = False) -> list[Sighting]:
         side = self._graph.side_px
         if not matrices:
             return []
-        squares = [cut(image, matrix, side) for image, matrix in zip(images, matrices, strict=True)]
+        squares = [cut(image, matrix, side, coarse=coarse) for image, matrix in zip(images, matrices, strict=True)]
         points, logits = self._graph(np.stack(squares))
         points = points.reshape(len(squares), 468, 3)[..., :2] - 0.5
         presences = 1 / (1 + np.exp(-np.clip(logits.reshape(-1).astype(np.float64), -100, 100)))

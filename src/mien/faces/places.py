@@ -8,18 +8,14 @@ from numpy.typing import NDArray
 
 from mien.faces.detect import overlaps
 from mien.faces.motion import Track
+from mien.faces.reader import SAME_PLACE, Found
 from mien.schema.prediction import Face
 from mien.schema.sample import Box
 
 Mesh = NDArray[np.float32]
-Found = tuple[Face, Mesh]
-"""A face and its mesh ``[468, 2]``, which is to be trusted where it aligned the face."""
 
 COST_LIMIT = 1.3
 """What it costs to leave a face without a place: eight tenths of its size away, without overlap, of its size."""
-
-_SAME_PLACE = 0.5
-"""Two sightings whose boxes overlap by more than this show one face."""
 
 _WAITING_COST = 0.15
 """A face that is not seen stands back behind one that is."""
@@ -85,7 +81,7 @@ def _place_of(face: Face, found: Sequence[Place]) -> Place | None:
         return None
     shares, _ = overlaps(np.array(face.box), np.array([place.face.box for place in found]))
     best = int(shares.argmax())
-    return found[best] if shares[best] > _SAME_PLACE else None
+    return found[best] if shares[best] > SAME_PLACE else None
 
 
 def _misfit(box: Box, boxes: NDArray[np.float64]) -> NDArray[np.float64]:

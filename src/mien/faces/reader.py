@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.faces.detect import Detection
+from mien.faces.detect import Detection, overlaps
 from mien.faces.find import FaceFinder
 from mien.faces.mesh import MIN_PRESENCE, FaceMesh, Sighting, landmarks_68
 from mien.media.crop import eye_centres
@@ -22,7 +22,12 @@ _LEAST_EYE_SPAN = 0.3
 _SAME_EYES = 0.5
 """Two faces whose eyes are closer than this share of their distance are one."""
 
+SAME_PLACE = 0.5
+"""Two sightings whose boxes overlap by more than this share of their union show one face."""
+
 Find = Callable[[NDArray[np.uint8]], Sequence[Detection]]
+Found = tuple[Face, NDArray[np.float32]]
+"""A face and its mesh ``[468, 2]``, which is to be trusted where it aligned the face."""
 
 
 class FaceReader:
@@ -53,19 +58,25 @@ class FaceReader:
         return [face for face, _ in self.find_meshes(image)]
 
     def find_meshes(
-        self, image: NDArray[np.uint8], known: Sequence[Box] | None = None
-    ) -> list[tuple[Face, NDArray[np.float32]]]:
+        self, image: NDArray[np.uint8], known: Sequence[Box] | None = None, followed: Sequence[Found] = ()
+    ) -> list[Found]:
         """The same faces, each with its mesh ``[468, 2]``, which is to be trusted where it aligned the face.
 
         Args:
             image: ``uint8 [H, W, 3]`` RGB.
             known: boxes of faces that are known; the default finder then takes a glance instead of searching throughout
                 (:meth:`FaceFinder.search`), other finders don't mind.
+            followed: faces that the mesh saw in this picture already; where they are it does not look again.
         """
         seen: dict[int, tuple[Detection, Sighting]] = {}
+        old: set[int] = set()
 
         def confirm(detections: Sequence[Detection]) -> list[bool]:
-            sightings = self.mesh.look([image] * len(detections), detections)
+            given = [_sighting_at(one.box, followed) for one in detections]
+            new = [one for one, sighting in zip(detections, given, strict=True) if sighting is None]
+            looked = iter(self.mesh.look([image] * len(new), new))
+            sightings = [next(looked) if sighting is None else sighting for sighting in given]
+            old.update(id(one) for one, sighting in zip(detections, given, strict=True) if sighting is not None)
             seen.update((id(one), (one, sighting)) for one, sighting in zip(detections, sightings, strict=True))
             return [is_face(one, presence) for one, (_, presence) in zip(detections, sightings, strict=True)]
 
@@ -74,9 +85,20 @@ class FaceReader:
         else:
             given = list(self._find(image))
             detections = [one for one, is_there in zip(given, confirm(given), strict=True) if is_there]
-        sightings = self.mesh.refine([image] * len(detections), [seen[id(one)][1] for one in detections])
+        rough = [seen[id(one)][1] for one in detections if id(one) not in old]
+        refined = iter(self.mesh.refine([image] * len(rough), rough))
+        sightings = [seen[id(one)][1] if id(one) in old else next(refined) for one in detections]
         found = [(to_face(one, *sighting), sighting[0]) for one, sighting in zip(detections, sightings, strict=True)]
         return sorted(_distinct(found), key=lambda pair: pair[0].box[:2])
+
+
+def _sighting_at(box: Box, followed: Sequence[Found]) -> Sighting | None:
+    """What the mesh saw of the followed face that overlaps a box by more than half; ``None`` without one."""
+    if not followed:
+        return None
+    shares, _ = overlaps(np.array(box), np.array([face.box for face, _ in followed]))
+    face, mesh = followed[int(shares.argmax())]
+    return (mesh, face.presence) if shares.max() > SAME_PLACE and face.presence is not None else None
 
 
 def is_face(detection: Detection, presence: float) -> bool:
@@ -105,9 +127,9 @@ def _spread(detection: Detection) -> NDArray[np.float64]:
     return np.stack([middle - direction * least / 2, middle + direction * least / 2])
 
 
-def _distinct(found: Sequence[tuple[Face, NDArray[np.float32]]]) -> list[tuple[Face, NDArray[np.float32]]]:
+def _distinct(found: Sequence[Found]) -> list[Found]:
     """Without those whose eyes lie on the eyes of a better face: a box beside a face can lead the mesh to it."""
-    kept: list[tuple[Face, NDArray[np.float32]]] = []
+    kept: list[Found] = []
     for face, mesh in sorted(found, key=lambda pair: -pair[0].score):
         if not any(_eye_shift(face, other) < _SAME_EYES for other, _ in kept):
             kept.append((face, mesh))

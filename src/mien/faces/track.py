@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from mien.faces.assign import assign
 from mien.faces.mesh import MIN_PRESENCE, FaceMesh, Sighting
 from mien.faces.motion import Track, centre
-from mien.faces.places import COST_LIMIT, Found, Mesh, Place, misfits, places
-from mien.faces.reader import FaceReader
+from mien.faces.places import COST_LIMIT, Mesh, Place, misfits, places
+from mien.faces.reader import FaceReader, Found
 from mien.faces.scene import SceneCuts
 from mien.schema.errors import ConfigError
 from mien.schema.prediction import Face
@@ -61,10 +61,11 @@ class TrackedFace(Face):
 class Look(Protocol):
     """Finds the faces of a picture with their meshes; :class:`FaceReader` does."""
 
-    def find_meshes(self, image: Rgb, /, known: Sequence[Box] | None) -> list[Found]:
+    def find_meshes(self, image: Rgb, /, known: Sequence[Box] | None, followed: Sequence[Found]) -> list[Found]:
         """Each face with its mesh ``[468, 2]``, trusted where ``alignment`` is ``mesh``.
 
-        ``known`` are boxes of faces that are known, for a glance; ``None`` asks for a thorough search.
+        ``known`` are boxes of faces that are known, for a glance; ``None`` asks for a thorough search. ``followed`` is
+        what the mesh saw in this picture already.
         """
 
 
@@ -143,7 +144,7 @@ class Tracker:
             self._forget_looks()
         self._tracks = [track for track in self._tracks if track.is_visible or self._waits(track, time_s)]
         followed = self._followed(image, time_s)
-        detected = self._detected(image, time_s) if self._is_due(followed, time_s) else None
+        detected = self._detected(image, time_s, followed) if self._is_due(followed, time_s) else None
         self._match(places(followed, detected or ()), time_s, has_detected=detected is not None)
         self._confirm()
         self._time_s = time_s
@@ -193,11 +194,12 @@ class Tracker:
                 return True
         return False
 
-    def _detected(self, image: Rgb, time_s: float) -> list[Found]:
+    def _detected(self, image: Rgb, time_s: float, followed: Mapping[int, Found]) -> list[Found]:
         """What the detector sees inside the picture."""
         self._detected_s = time_s
         known = None if self._is_search(time_s) else [track.expected_box(time_s) for track in self._tracks]
-        return [pair for pair in self._reader.find_meshes(image, known) if _is_in_picture(pair[0], image)]
+        found = self._reader.find_meshes(image, known, list(followed.values()))
+        return [pair for pair in found if _is_in_picture(pair[0], image)]
 
     def _is_search(self, time_s: float) -> bool:
         """Whether the detector is to search throughout: in its turn, or where frames lie far apart."""

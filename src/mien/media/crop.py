@@ -88,7 +88,7 @@ def face_matrix(face: Face, image_shape: Sequence[int], spec: ImageSpec) -> Matr
     return box_matrix(face.box, spec.crop_px)
 
 
-def cut(image: NDArray[np.uint8], matrix: Matrix, size_px: int) -> NDArray[np.uint8]:
+def cut(image: NDArray[np.uint8], matrix: Matrix, size_px: int, *, coarse: bool = False) -> NDArray[np.uint8]:
     """Cut a square out of a picture.
 
     Bicubic where the picture is enlarged; where it is shrunk every pixel of the crop is the mean of the area that it
@@ -98,6 +98,8 @@ def cut(image: NDArray[np.uint8], matrix: Matrix, size_px: int) -> NDArray[np.ui
         image: ``uint8 [H, W, 3]``.
         matrix: maps points of the picture to points of the crop.
         size_px: side of the crop.
+        coarse: take fewer samples of each area, a third less than all of its pixels at worst: quicker where the crop is
+            looked at and not kept.
 
     Returns:
         ``uint8 [size_px, size_px, 3]``.
@@ -108,7 +110,7 @@ def cut(image: NDArray[np.uint8], matrix: Matrix, size_px: int) -> NDArray[np.ui
         return _warp(image, matrix, size_px, cv2.INTER_CUBIC)
     if shrink > 2 * _MAX_OVERSAMPLING:
         image, matrix = _shrunk(image, matrix, shrink / _MAX_OVERSAMPLING)
-    times = min(math.ceil(shrink), _MAX_OVERSAMPLING)
+    times = min(round(shrink) if coarse else math.ceil(shrink), _MAX_OVERSAMPLING)
     large = _warp(image, _enlarged(matrix, times), size_px * times, cv2.INTER_LINEAR)
     return large if times == 1 else np.asarray(cv2.resize(large, (size_px, size_px), interpolation=cv2.INTER_AREA))
 
