@@ -8,7 +8,8 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from mien.data.augment import FLIP_68
-from mien.deploy.export import compare, onnx_graph
+from mien.deploy.export import onnx_graph
+from mien.deploy.parity import compare
 from mien.losses.clip_auxiliary import ClipAuxiliary
 from mien.models.keypoint_graph import Config, Fusion, GraphConvolution, KeypointGraph, Outputs
 from mien.models.layers.face_graph import FLIP, LOWER, UPPER_LEFT, UPPER_RIGHT

@@ -16,7 +16,8 @@ VARIATIONS = ("flip", "mosaic", "mixup", "photometric", "zoom_out", "iou_crop")
 
 def judge_at_the_ends(monkeypatch):
     """Average precision takes longer than a step: only the first and the last epoch are judged."""
-    judge, known = module.evaluate, {}
+    judge = module.evaluate
+    known: dict[str, float] = {}
 
     def judged(state, size_px):
         if not known or state.pace.left() == 1:
