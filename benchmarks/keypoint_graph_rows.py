@@ -37,6 +37,7 @@ from mien.recipes import find
 from mien.runtime.bundle import Bundle, find_bundle
 from mien.runtime.cache import atomic_path, cache_dir
 from mien.schema.inputs import ClipSpec, LandmarkSpec
+from mien.schema.sample import RenderedClip
 
 BASE = "keypoint_graph_synthetic"
 ROWS = {
@@ -116,7 +117,8 @@ def vectors(run: Run, bundle: Bundle, limit: int | None) -> tuple[dict[str, Part
 
 
 def _part(network: KeypointGraph, config: Config, items: Sequence[Labelled], path: Path) -> Part:
-    length = items[0].sample.source.n_frames
+    sources = [item.sample.source for item in items if isinstance(item.sample.source, RenderedClip)]
+    length = sources[0].n_frames
     shape = (len(items), length)
     files = [path.with_suffix(f".{name}.npy") for name in ("local", "whole")]
     if not all(file.exists() for file in files):
@@ -125,9 +127,9 @@ def _part(network: KeypointGraph, config: Config, items: Sequence[Labelled], pat
         whole = np.empty((*shape, config.widths[-1]), np.float16)
         with Bar(enabled=True) as bar, torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
             bar.start_epoch(0, 1, len(items), 1, config.size_px)
-            for number, item in enumerate(items):
+            for number, (item, source) in enumerate(zip(items, sources, strict=True)):
                 known = faces[item.sample.key]
-                images = read_frames(item.sample.source, range(length))
+                images = read_frames(source, range(length))
                 made = make.of_frames(images, [known.face(frame) for frame in range(length)])
                 found = network.forward_vectors(*(torch.from_numpy(made[name])[None] for name in ("clip", "landmarks")))
                 local[number], whole[number] = (tensor[0].float().numpy() for tensor in found)

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mien.faces.track import TrackedFace
+from mien.faces.track import TrackedFace, Tracker
 from mien.media.clip import clip_indices
 from mien.media.video import VideoInfo
 from mien.media.video_writer import VideoWriter
@@ -72,7 +72,7 @@ def predictor() -> ClipPredictor:
         clip=CLIP,
         landmarks=MARKS,
         model="bright@0",
-        make_tracker=lambda options: Everywhere(),
+        make_tracker=lambda options: cast(Tracker, Everywhere()),
         batch_size=3,
     )
 
@@ -93,6 +93,7 @@ def test_windows_and_the_whole(predictor: ClipPredictor, tmp_path: Path) -> None
     assert [row.label for row in windows] == ["neutral", "neutral", "happiness", "happiness"]
     assert (whole.frame, whole.start_s, whole.face_id) == (None, 0.0, 0)
     assert whole.end_s == pytest.approx(0.4, abs=1e-3)
+    assert isinstance(predictor.session, Brightness)
     fed = predictor.session.clips[-1].mean((1, 2, 3)) * 255
     wanted = [levels[i] for i in clip_indices(11, 2, 2)]
     np.testing.assert_allclose(fed, wanted, atol=6)
