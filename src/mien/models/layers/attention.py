@@ -8,6 +8,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from mien.models.layers.scaled_products import attend
+
 
 class CrossAttention(nn.Module):
     """Queries of one stream, keys and values of the other; with one stream given twice, self-attention.
@@ -31,7 +33,7 @@ class CrossAttention(nn.Module):
 
     def forward(self, asking: Float[Tensor, "B M D"], answering: Float[Tensor, "B N D"]) -> Float[Tensor, "B M D"]:
         query, key, value = self.query_key_value(asking, answering)
-        mixed: Tensor = F.scaled_dot_product_attention(query, key, value, scale=self.scale)
+        mixed = attend(query, key, value, scale=self.scale)
         out: Tensor = self.proj(mixed.transpose(1, 2).flatten(2))
         return out
 

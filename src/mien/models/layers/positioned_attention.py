@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from mien.models.layers.scaled_products import attend
+
 TEMPERATURE = 10_000.0
 
 
@@ -54,6 +56,6 @@ class PositionedAttention(nn.Module):
         asking, answering, given = (
             F.linear(x, weight, bias).unflatten(-1, (self.heads, -1)).transpose(1, 2) for x, weight, bias in streams
         )
-        mixed = F.scaled_dot_product_attention(asking, answering, given, attn_mask=allowed)
+        mixed = attend(asking, answering, given, allowed=allowed)
         out: Tensor = self.proj(mixed.transpose(1, 2).flatten(2))
         return out

@@ -8,11 +8,11 @@ A. Dosovitskiy et al., "An Image is Worth 16x16 Words", ICLR 2021 (layer norm fi
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from mien.models.layers.attention import Mlp
+from mien.models.layers.scaled_products import attend
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ class SelfAttention(nn.Module):
     def forward(self, x: Float[Tensor, "B N D"]) -> tuple[Float[Tensor, "B N D"], Float[Tensor, "B H N"]]:
         """What each token gathers, and where the first one looks; its row sums to 1."""
         query, key, value = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
-        mixed = F.scaled_dot_product_attention(query, key, value, scale=self.scale)
+        mixed = attend(query, key, value, scale=self.scale)
         first = (query[:, :, :1] @ key.transpose(-1, -2) * self.scale).softmax(-1)
         out: Tensor = self.proj(mixed.transpose(1, 2).flatten(2))
         return out, first[:, :, 0]
