@@ -5,6 +5,9 @@
 The trunk comes from ``mien train keypoint_graph_synthetic_stills`` and rests, triplet attention included. So each frame
 of each clip passes it once, and what the rows differ in is trained for many epochs on its vectors. Everything after the
 trunk, the frames that are drawn, the loss and the optimizer are those of the recipe ``keypoint_graph_synthetic``.
+
+Each row and seed also leaves a bundle of the whole network in the folder of the answers, from which a run that trains
+all of it may start: ``--set.init runs/keypoint_graph_rows/t9_e-seed1/bundle``.
 """
 
 import argparse
@@ -25,10 +28,12 @@ from mien.data.prepare_clips import prepare_clips
 from mien.data.readers import read_dataset
 from mien.data.splits import Labelled, data_fingerprint, make_splits
 from mien.data.synthetic_clips import unordered_cap
+from mien.engine.finish import export
 from mien.engine.optim import Optimizer, Schedule, set_rate
 from mien.engine.progress import Bar
 from mien.engine.run import Run
 from mien.engine.start import take_part
+from mien.engine.surroundings import commit
 from mien.media.clip import clip_indices
 from mien.media.clip_source import read_frames
 from mien.metrics.bootstrap import repeated_interval
@@ -38,6 +43,7 @@ from mien.runtime.bundle import Bundle, find_bundle
 from mien.runtime.cache import atomic_path, cache_dir
 from mien.schema.inputs import ClipSpec, LandmarkSpec
 from mien.schema.sample import RenderedClip
+from mien.tasks import task_from_json
 
 BASE = "keypoint_graph_synthetic"
 ROWS = {
@@ -52,9 +58,10 @@ PAPER = {"t9_a": 64.80, "t9_b": 65.48, "t9_c": 66.72, "t9_d": 67.30, "t9_e": 68.
 """WAR on DFEW in the paper's Table 9."""
 
 SEEDS = (1, 2, 3)
-EPOCHS = 30
+EPOCHS = 20
 OPTIMIZER = Optimizer(name="adamw", lr=3e-4, weight_decay=0.02)
 TRAINED = ("gcn", "fusion", "temporal", "head", "aux_head")
+FROM_TRUNK = ("trunk", "triplet")
 PARTS = ("train", "select", "test")
 
 
@@ -95,7 +102,9 @@ def main() -> None:
         for row in options.rows:
             path = options.out / f"{row}-seed{seed}.json"
             if not path.exists():
-                path.write_text(json.dumps(train(row, seed, epochs, parts)))
+                network, found = train(row, seed, epochs, parts, bundle)
+                keep(network, find(f"{BASE}_{row}"), seed, found, fingerprint, parts, path.with_suffix(""))
+                path.write_text(json.dumps(found))
     answers = {
         (p.stem.split("-seed")[0], int(p.stem.split("-seed")[1])): json.loads(p.read_text())
         for p in sorted(options.out.glob("*-seed*.json"))
@@ -109,7 +118,7 @@ def vectors(run: Run, bundle: Bundle, limit: int | None) -> tuple[dict[str, Part
     splits = make_splits(samples, replace(run.data, limit=limit))
     fingerprint = data_fingerprint(samples)
     network = run.model.build(splits.labels).eval()
-    for name in ("trunk", "triplet"):
+    for name in FROM_TRUNK:
         take_part(network, name, bundle)
     folder = cache_dir() / "keypoint_graph_rows" / f"{bundle.hash12}-{fingerprint}-{limit or 'all'}"
     items = {"train": splits.train, "select": splits.select, "test": splits.test}
@@ -155,17 +164,21 @@ def every_frame(config: Config, length: int) -> ClipInput:
     )
 
 
-def train(row: str, seed: int, epochs: int, parts: Mapping[str, Part]) -> dict[str, object]:
+def train(
+    row: str, seed: int, epochs: int, parts: Mapping[str, Part], trunk: Bundle
+) -> tuple[KeypointGraph, dict[str, object]]:
     """Train what follows the trunk, keep the epoch that is best on the selection part, answer the test part."""
     run = find(f"{BASE}_{row}")
     config, batch_size = run.model, run.train.batch_size
     labels = make_splits(read_dataset(run.data.reader), run.data).labels
     torch.manual_seed(seed)
     network = config.build(labels)
+    for name in FROM_TRUNK:
+        take_part(network, name, trunk)
     head = nn.ModuleDict({n: m for n, m in network.named_children() if n in TRAINED and m is not None})
     optimizer, loss = OPTIMIZER.build(head), run.loss.build(labels)
     schedule, rng = Schedule(name="cosine", warm_up=0.05), np.random.default_rng(seed)
-    part, best, kept = parts["train"], -1.0, {}
+    part, best, best_epoch, kept = parts["train"], -1.0, 0, {}
     steps = len(part.label) // batch_size or 1
     eye = torch.eye(len(labels))
     for epoch in range(epochs):
@@ -185,10 +198,38 @@ def train(row: str, seed: int, epochs: int, parts: Mapping[str, Part]) -> dict[s
         right = float((predict(network, config, parts["select"]) == parts["select"].label).mean())
         print(f"{row} seed {seed} epoch {epoch + 1}/{epochs} loss {value.item():.3f} select {right:.4f}", flush=True)
         if right > best:
-            best, kept = right, {n: t.clone() for n, t in head.state_dict().items()}
+            best, best_epoch, kept = right, epoch, {n: t.clone() for n, t in head.state_dict().items()}
     head.load_state_dict(kept)
     found = predict(network, config, parts["test"])
-    return {"select": best, "answers": found.tolist(), "parameters": sum(p.numel() for p in head.parameters())}
+    parameters = sum(p.numel() for p in head.parameters())
+    return network, {
+        "select": best,
+        "best_epoch": best_epoch,
+        "epochs": epochs,
+        "answers": found.tolist(),
+        "parameters": parameters,
+    }
+
+
+def keep(
+    network: KeypointGraph,
+    run: Run,
+    seed: int,
+    found: Mapping[str, object],
+    fingerprint: str,
+    parts: Mapping[str, Part],
+    out: Path,
+) -> None:
+    """Write the whole network as ``out/bundle``."""
+    labels = make_splits(read_dataset(run.data.reader), run.data).labels
+    record = {
+        "commit": commit(),
+        "data": {"fingerprint": fingerprint, **{name: len(parts[name].label) for name in ("train", "select")}},
+        **{name: found[name] for name in ("epochs", "best_epoch")},
+        "minutes": None,
+        "images_per_s": None,
+    }
+    export(replace(run, seed=seed), network.eval(), labels, task_from_json({"name": run.task}, labels), record, {}, out)
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,11 @@ def test_every_row_and_seed_is_trained_once(trained: list[Run], tmp_path: Path) 
     assert len(json.loads((tmp_path / "sweep.json").read_text(encoding="utf-8"))) == 5
 
 
+def test_a_change_may_name_row_and_seed(trained: list[Run], tmp_path: Path) -> None:
+    sweep(BASE, ["t1_000"], [1, 2], out=tmp_path, changes=["init=runs/{row}-{seed}/bundle"], progress=False)
+    assert [run.init for run in trained] == ["runs/t1_000-1/bundle", "runs/t1_000-2/bundle"]
+
+
 def test_the_table_has_mean_and_deviation(trained: list[Run], tmp_path: Path) -> None:
     found = sweep(BASE, ["t1_000"], [1, 2, 3], out=tmp_path, progress=False)
     assert "| t1_000 | 1 2 3 | 52.00 ± 1.00 | 52.00 ± 1.00 | – |" in markdown(BASE, found)

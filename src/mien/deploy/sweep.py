@@ -47,7 +47,8 @@ def sweep(
         out: folder of the runs, ``<row>-seed<seed>``, and of ``sweep.json`` and ``sweep.md``.
         root: root of the dataset; ``None`` takes ``$MIEN_DATA/<folder>``.
         split: what is reported: one of ``engine.evaluate.SPLITS``.
-        changes: ``FIELD=VALUE`` of every run, as ``train.epochs=5``.
+        changes: ``FIELD=VALUE`` of every run, as ``train.epochs=5``; in a value ``{row}`` and ``{seed}`` stand for the
+            run's own, as in ``init=runs/heads/{row}-seed{seed}/bundle``.
         device: as in :func:`mien.engine.fit.fit`.
         progress: whether to show bars.
 
@@ -61,7 +62,8 @@ def sweep(
         for row in rows or rows_of(base):
             run = replace(find(f"{base}_{row}"), seed=seed)
             for change in changes:
-                run = override(run, *change.split("=", 1))
+                field, value = change.split("=", 1)
+                run = override(run, field, value.replace("{row}", row).replace("{seed}", str(seed)))
             _run(run, out / f"{row}-seed{seed}", root, split, device, progress)
     found = [_figures(path) for path in sorted(out.glob("*-seed*/reports/report.json"))]
     (out / "sweep.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
