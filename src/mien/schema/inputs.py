@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -195,12 +196,82 @@ class PictureSpec:
         return 3, self.size_px, self.size_px
 
 
-InputSpec = ImageSpec | ClipSpec | LandmarkSpec | PictureSpec
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoundSpec:
+    """The sound around one moment as a log-mel picture: ``float32 [1, n_mels, n_frames]``, low bands first.
+
+    Attributes:
+        sample_rate: samples a second, one channel.
+        n_fft: samples of a Hann window, and of its Fourier transform.
+        hop: samples from one window to the next.
+        n_mels: bands.
+        f_min: lower edge of the lowest band, Hz.
+        f_max: upper edge of the highest band, Hz; at most half of ``sample_rate``.
+        mel_scale: ``slaney`` is even below 1 kHz and logarithmic above, ``htk`` is 2595 log10(1 + f / 700).
+        floor: added to the power in a band before the logarithm.
+        n_frames: windows that the network sees.
+    """
+
+    sample_rate: int = 16_000
+    n_fft: int = 400
+    hop: int = 160
+    n_mels: int = 64
+    f_min: float = 20.0
+    f_max: float = 8000.0
+    mel_scale: Literal["slaney", "htk"] = "slaney"
+    floor: float = 1e-6
+    n_frames: int = 128
+
+    def __post_init__(self) -> None:
+        if min(self.sample_rate, self.n_fft, self.hop, self.n_mels, self.n_frames) < 1:
+            raise ConfigError(
+                f"Rates, windows, bands and frames are at least 1; given: {self.sample_rate=}, {self.n_fft=}, "
+                f"{self.hop=}, {self.n_mels=}, {self.n_frames=}"
+            )
+        if not 0 <= self.f_min < self.f_max <= self.sample_rate / 2:
+            raise ConfigError(
+                f"Bands lie between 0 and half the sample rate, {self.sample_rate / 2:g} Hz; given: {self.f_min=}, "
+                f"{self.f_max=}"
+            )
+        if self.mel_scale not in ("slaney", "htk"):
+            raise ConfigError(f"There is no mel scale {self.mel_scale!r}; allowed: slaney, htk")
+        if not 0 < self.floor < math.inf:
+            raise ConfigError(f"The floor is above 0, because a logarithm is taken; given: {self.floor}")
+
+    @property
+    def n_samples(self) -> int:
+        """Samples of which the network sees the picture."""
+        return self.n_frames * self.hop
+
+    @property
+    def seconds(self) -> float:
+        """How long they last."""
+        return self.n_samples / self.sample_rate
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one input, without the batch."""
+        return 1, self.n_mels, self.n_frames
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagSpec:
+    """Whether another input is there: one ``float32`` number, 1 if it is, 0 if it is filled up with nothing."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one input, without the batch."""
+        return ()
+
+
+InputSpec = ImageSpec | ClipSpec | LandmarkSpec | PictureSpec | SoundSpec | FlagSpec
 _SPECS: Mapping[str, type[InputSpec]] = {
     "image": ImageSpec,
     "clip": ClipSpec,
     "landmarks": LandmarkSpec,
     "picture": PictureSpec,
+    "sound": SoundSpec,
+    "flag": FlagSpec,
 }
 
 
