@@ -23,9 +23,12 @@ from mien.media.container import FORMATS, open_container, packets
 from mien.media.frames import VideoLimits, named
 from mien.media.selection import selection
 from mien.media.sequence import is_sequence
-from mien.media.sound_timeline import LEAD_S, Samples, SoundTimeline
+from mien.media.sound_timeline import JUMP_S, LEAD_S, Samples, SoundTimeline
 from mien.media.video import DEFAULT_LIMITS, probe_video
 from mien.schema.errors import ConfigError, MediaError
+
+Piece = tuple[Fraction | None, AudioFrame]
+"""What a decoder gives, and its second; ``None`` where it has no stamp."""
 
 SOUND_FORMATS = "WAV, FLAC, OGG, MP3 and M4A"
 """The files of sound alone that most users meet; some more are read."""
@@ -122,7 +125,8 @@ def read_sound(
             return nothing
         track = _Track(container, _zero_s(path, container, limits))
         timeline = SoundTimeline(sample_rate, start, part.end, limits.max_duration_s)
-        is_whole = all(timeline.add(_mono(frame), frame.sample_rate, time) for time, frame in track.frames(start))
+        pieces = _trusted(track.frames(start))
+        is_whole = all(timeline.add(_mono(frame), frame.sample_rate, time) for time, frame in pieces)
         samples, first = timeline.result()
         problem = track.problem(timeline.reached if is_whole else None)
     return Sound(samples=samples, sample_rate=sample_rate, start_s=float(first), problem=problem)
@@ -171,7 +175,7 @@ class _Track:
         self._damaged = 0
         self._notes: list[str] = []
 
-    def frames(self, start: Fraction | None) -> Iterator[tuple[Fraction | None, AudioFrame]]:
+    def frames(self, start: Fraction | None) -> Iterator[Piece]:
         """Decoded frames with their seconds, ``None`` where they have no stamp; long before ``start`` none.
 
         Raises:
@@ -212,7 +216,7 @@ class _Track:
     def _is_exact(self) -> bool:
         return self._container.format.name in _EXACT
 
-    def _from(self, start: Fraction) -> Iterator[tuple[Fraction | None, AudioFrame]]:
+    def _from(self, start: Fraction) -> Iterator[Piece]:
         """Decoded anew from a second on; from the first where the file leads elsewhere than it should."""
         assert self._zero is not None and self._stream.time_base
         for stamp in (int((start + self._zero) / self._stream.time_base), self._stream.start_time or 0):
@@ -249,6 +253,27 @@ class _Track:
         except av.FFmpegError:
             self._damaged += 1
             return []
+
+
+def _trusted(pieces: Iterator[Piece]) -> Iterator[Piece]:
+    """The same, without the stamps that a damaged file made up."""
+    expected, ahead = None, next(pieces, None)
+    while ahead is not None:
+        (time, frame), ahead = ahead, next(pieces, None)
+        length = Fraction(frame.samples, frame.sample_rate)
+        after = None if ahead is None or ahead[0] is None else ahead[0] - length
+        if time is not None and expected is not None and after is not None and _is_made_up(time, expected, after):
+            time = None
+        begin = expected if time is None else time
+        expected = None if begin is None else begin + length
+        yield time, frame
+
+
+def _is_made_up(time: Fraction, expected: Fraction, after: Fraction) -> bool:
+    """Whether a stamp is far from where the sound before ends, and the next piece does not follow it."""
+    if abs(time - expected) <= JUMP_S:
+        return False
+    return after - time < -JUMP_S or (time < expected and after - time > JUMP_S)
 
 
 def _mono(frame: AudioFrame) -> Samples:

@@ -19,8 +19,11 @@ Samples = NDArray[np.float32]
 LEAD_S = 1
 """So much sound before the part that is wanted is kept for the resampler and the decoder to settle."""
 
+JUMP_S = 1
+"""A stamp that lies so far back says that the clock starts anew."""
+
 _SLACK_S = Fraction(1, 50)
-_JUMP_S = 1
+_TAIL = 64
 
 
 class SoundTimeline:
@@ -38,6 +41,7 @@ class SoundTimeline:
         self._shift = Fraction(0)
         self._parts: list[tuple[Fraction, list[Samples]]] = []
         self._resampler: tuple[int, AudioResampler] | None = None
+        self._fed = 0
         self.reached: Fraction | None = None
         """Where the last piece ends, seconds."""
 
@@ -69,7 +73,7 @@ class SoundTimeline:
     def result(self) -> tuple[Samples, Fraction]:
         """Everything, ``float32 [N]`` in [-1, 1], silence in between, and the second of its first sample."""
         self._drain()
-        pieces = [(begin, np.concatenate(part)) for begin, part in self._parts if part]
+        pieces = [(begin, part[0]) for begin, part in self._parts]
         if not pieces:
             return np.zeros(0, np.float32), Fraction(0)
         zero = pieces[0][0]
@@ -85,7 +89,7 @@ class SoundTimeline:
         """Where a piece goes. A clock that starts anew goes on where it was, as it does for the pictures."""
         if self.reached is None or time is None:
             return (self.reached or Fraction(0)) if time is None else time
-        if self.reached - (time + self._shift) > _JUMP_S:
+        if self.reached - (time + self._shift) > JUMP_S:
             self._shift = self.reached - time
         time += self._shift
         return self.reached if abs(time - self.reached) <= _SLACK_S else time
@@ -102,6 +106,7 @@ class SoundTimeline:
         self._drain()
         self._parts.append((begin, []))
         self._resampler = rate, AudioResampler(format="fltp", layout="mono", rate=self._rate)
+        self._fed = 0
 
     def _feed(self, values: Samples) -> None:
         assert self._resampler is not None
@@ -109,8 +114,15 @@ class SoundTimeline:
         frame = AudioFrame.from_ndarray(np.ascontiguousarray(values[None]), "fltp", "mono")
         frame.sample_rate, frame.time_base = rate, Fraction(1, rate)
         self._parts[-1][1].extend(piece.to_ndarray()[0] for piece in resampler.resample(frame))
+        self._fed += values.size
 
     def _drain(self) -> None:
-        if self._resampler is not None:
-            self._parts[-1][1].extend(piece.to_ndarray()[0] for piece in self._resampler[1].resample(None))
+        """End a stretch: silence behind it brings out what the resampler still holds, and is cut off."""
+        if self._resampler is None:
+            return
+        size = math.ceil(Fraction(self._fed * self._rate, self._resampler[0]))
+        self._feed(np.zeros(max(_TAIL, self._resampler[0] // _TAIL), np.float32))
+        pieces = self._parts[-1][1]
+        pieces.extend(piece.to_ndarray()[0] for piece in self._resampler[1].resample(None))
+        pieces[:] = [np.concatenate(pieces)[:size]]
         self._resampler = None
