@@ -196,7 +196,7 @@ def _speech(index: int, seed: int) -> tuple[VoiceTruth, Manner, Contour]:
         intensity=intensity,
         mean_pitch_hz=float(mean_hz),
         loudness_db=loudness_db,
-        times_s=np.arange(len(spoken.pitch)) * (STEP / RATE_HZ),
+        times_s=np.arange(len(spoken.pitch), dtype=np.float64) * (STEP / RATE_HZ),
         pitch_hz=np.where(spoken.voiced, mean_hz * 2 ** (spoken.pitch / 12), 0).astype(np.float32),
         moment_db=(spoken.loudness + loudness_db).astype(np.float32),
         syllables=syllables,

@@ -208,7 +208,7 @@ def random_syllables(manner: Manner, voice: Voice, seconds: float, rng: np.rando
 
 def contour(syllables: Sequence[Syllable], manner: Manner, seconds: float, rng: np.random.Generator) -> Contour:
     """Pitch, loudness and voicing of some syllables said in some manner."""
-    t = np.arange(round(seconds * RATE_HZ) // STEP) * (STEP / RATE_HZ)
+    t = np.arange(round(seconds * RATE_HZ) // STEP, dtype=np.float64) * (STEP / RATE_HZ)
     u = np.clip((t - syllables[0].start_s) / (syllables[-1].end_s - syllables[0].start_s), 0, 1) - 0.5
     pitch = manner.slope * u + manner.arch * (1 - 4 * u**2)
     pitch += manner.tremor * np.sin(2 * np.pi * (rng.uniform(5, 7) * t + rng.uniform())) + _wander(len(t), rng) * 0.25
