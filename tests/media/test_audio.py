@@ -1,4 +1,5 @@
 import csv
+import os
 from fractions import Fraction
 
 import av
@@ -306,7 +307,8 @@ def test_what_has_no_sound(write_video, tmp_path, film):
     empty = write_sound(tmp_path / "empty.wav", tone(1, RATE), RATE, "pcm_s16le")
     content = empty.read_bytes()
     empty.write_bytes(content[: content.index(b"data") + 4] + bytes(4))
-    for source in (mute, str(mute), picture, picture.parent, picture.parent / "*.png", empty, "-", "/dev/video7"):
+    os.mkfifo(pipe := tmp_path / "pipe")
+    for source in (mute, str(mute), picture, picture.parent, picture.parent / "*.png", empty, pipe, "-", "/dev/video7"):
         sound = read_sound(source)
         assert (sound.present, sound.samples.shape, sound.start_s) == (False, (0,), 0.0)
         assert sound.window(1.0, 1.28).shape == (20_480,)

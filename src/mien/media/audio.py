@@ -96,9 +96,9 @@ def read_sound(
 ) -> Sound:
     """The sound of a video or of a file of sound alone, the mean of its channels; of several tracks the first.
 
-    A mute video has none, and neither have cameras, folders and patterns of pictures, and ``"-"``, the standard input,
-    which is used up by its pictures: ``present`` is then false. A damaged file gives what it holds, and ``problem``
-    says so.
+    A mute video has none, and neither have cameras, folders and patterns of pictures, and pipes such as ``"-"``, the
+    standard input, which are used up by their pictures: ``present`` is then false. A damaged file gives what it holds,
+    and ``problem`` says so.
 
     Args:
         source: a file, or another source as :func:`~mien.media.video.read_video` takes it.
@@ -118,7 +118,7 @@ def read_sound(
     start = None if start_s is None else part.start
     nothing = Sound(samples=np.zeros(0, np.float32), sample_rate=sample_rate)
     text, path = str(source), Path(source).expanduser()
-    if text == "-" or camera_number(text) is not None or is_sequence(str(path)):
+    if text == "-" or camera_number(text) is not None or is_sequence(str(path)) or path.is_fifo():
         return nothing
     with named(text), _opened(path, limits) as container:
         if not container.streams.audio:
