@@ -157,6 +157,7 @@ class Config:
             n_frames=self.frames,
             segments=self.frames,
             per_segment=1,
+            seconds=SoundSpec().seconds,
             size_px=self.size_px,
             colour=self.colour,
             source_px=self.source_px,
@@ -178,9 +179,9 @@ class Config:
         """
         if labels is None:
             raise ConfigError("gcsa_av is a classifier and needs a label set")
-        networks = {"v": FaceNetwork, "a": VoiceNetwork, "va": FusedNetwork}
-        network: FaceNetwork | VoiceNetwork | FusedNetwork = networks[self.modality](self, len(labels))
-        return network
+        if self.modality == "v":
+            return FaceNetwork(self, len(labels))
+        return (VoiceNetwork if self.modality == "a" else FusedNetwork)(self, len(labels))
 
 
 class Outputs(NamedTuple):

@@ -74,6 +74,7 @@ class ClipSpec:
         segments: equal parts of a clip from each of which frames are taken.
         per_segment: consecutive frames from each part; ``segments * per_segment`` is ``n_frames``.
         stride: frames between the starts of two windows where a long video is read window by window.
+        seconds: time that the frames cover, around a moment; ``None`` for a clip of any length.
         size_px: side of the square that the network sees.
         crop: how the face is cut out of each frame.
         colour: as in :class:`ImageSpec`.
@@ -86,6 +87,7 @@ class ClipSpec:
     segments: int = 8
     per_segment: int = 2
     stride: int = 8
+    seconds: float | None = None
     size_px: int = 112
     crop: CropSpec = field(default_factory=CropSpec)
     colour: Literal["rgb", "grey"] = "rgb"
@@ -94,6 +96,8 @@ class ClipSpec:
     std: tuple[float, float, float] = IMAGENET_STD
 
     def __post_init__(self) -> None:
+        if self.seconds is not None and self.seconds <= 0:
+            raise ConfigError(f"The frames around a moment cover more than 0 seconds; given: {self.seconds=}")
         if min(self.segments, self.per_segment, self.stride, self.size_px, self.source_px or 1) < 1:
             raise ConfigError(
                 f"Segments, frames a segment, stride and sides are at least 1; given: {self.segments=}, "
