@@ -95,7 +95,7 @@ def test_parameters_and_multiply_accumulates(changes: dict[str, Any], parameters
 def test_what_it_is_fed() -> None:
     specs = Config().inputs()
     half = (0.5, 0.5, 0.5)
-    clip = ClipSpec(n_frames=4, segments=4, per_segment=1, size_px=112, mean=half, std=half)
+    clip = ClipSpec(n_frames=4, segments=4, per_segment=1, seconds=1.28, size_px=112, mean=half, std=half)
     assert specs == {"clip": clip, "sound": SoundSpec(), "has_sound": FlagSpec(), "has_face": FlagSpec()}
     assert SoundSpec().shape == (1, 64, 128)
     assert set(Config(modality="v").inputs()) == {"clip"}

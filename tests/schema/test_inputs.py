@@ -139,3 +139,13 @@ def test_mistakes_are_named() -> None:
         LandmarkSpec(n_points=5)
     with pytest.raises(ConfigError, match="at least 1 pixel"):
         ImageSpec(source_px=0)
+
+
+def test_clips_around_a_moment_say_how_long_they_are() -> None:
+    clip = {"clip": ClipSpec()}
+    assert "seconds" not in specs_to_json(clip)["clip"]
+    around = {"clip": ClipSpec(seconds=1.28)}
+    assert specs_from_json(specs_to_json(around)) == around
+    assert specs_hash(around) != specs_hash(clip)
+    with pytest.raises(ConfigError, match="cover more than 0 seconds"):
+        ClipSpec(seconds=0.0)

@@ -280,9 +280,13 @@ _SPECS: Mapping[str, type[InputSpec]] = {
 
 
 def specs_to_json(specs: Mapping[str, InputSpec]) -> dict[str, Any]:
-    """Plain data for ``config.json``: each spec with its kind."""
+    """Plain data for ``config.json``: each spec with its kind. Clips of any length are written as before ``seconds``."""
     kinds = {cls: kind for kind, cls in _SPECS.items()}
-    return {name: {"kind": kinds[type(spec)], **asdict(spec)} for name, spec in specs.items()}
+    return {name: {"kind": kinds[type(spec)], **_plain(spec)} for name, spec in specs.items()}
+
+
+def _plain(spec: InputSpec) -> dict[str, Any]:
+    return {name: value for name, value in asdict(spec).items() if name != "seconds" or value is not None}
 
 
 def specs_from_json(data: Mapping[str, Any]) -> dict[str, InputSpec]:
