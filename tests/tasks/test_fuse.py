@@ -88,7 +88,7 @@ def test_mistakes_are_named(rng: np.random.Generator) -> None:
     voice = probabilities(rng, 3)
     for weights in ((0, 1), (1, 6), (1.0, 2), (True, 1), (1,), (1, 2, 3)):
         with pytest.raises(ConfigError, match="integers from 1 to 5"):
-            fuse(voice, voice, weights)  # type: ignore[arg-type]
+            fuse(voice, voice, weights)
     with pytest.raises(ConfigError, match=r"\[N, C\]; given: \(3, 5\) and \(3, 4\)"):
         fuse(voice, voice[:, :4], (1, 1))
     with pytest.raises(ConfigError, match="a flag for each of 3 rows"):

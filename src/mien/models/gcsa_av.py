@@ -239,8 +239,8 @@ class FaceBranch(nn.Module):
         if isinstance(self.trunk, ResNet3d):
             whole: Tensor = self.attention(self.trunk(clip.transpose(1, 2)).mean(2))
             return whole[:, None]
-        maps: Tensor = self.attention(self.trunk(clip.flatten(0, 1)))
-        return maps.unflatten(0, clip.shape[:2])
+        maps: Tensor = self.attention(self.trunk(clip.flatten(0, 1))).unflatten(0, clip.shape[:2])
+        return maps
 
     def forward(self, maps: Float[Tensor, "B U E F F"]) -> Float[Tensor, "B C"]:
         """Logarithm of the mean of the probabilities of all maps."""

@@ -94,7 +94,7 @@ def find_proportion(
     known = np.asarray(truth) >= 0
     if not known.any():
         raise ConfigError("A proportion is searched on samples with labels; given: none")
-    pairs = list(product(range(1, LARGEST + 1), repeat=2))
+    pairs = list(product(range(1, LARGEST + 1), range(1, LARGEST + 1)))
     grid = np.zeros((LARGEST, LARGEST))
     for m, n in pairs:
         answers = fuse(voice, face, (m, n), has_sound=has_sound, has_face=has_face)

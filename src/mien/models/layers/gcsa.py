@@ -22,7 +22,8 @@ def shuffled(x: Float[Tensor, "B C H W"], groups: int) -> Float[Tensor, "B C H W
 
     X. Zhang et al., "ShuffleNet", CVPR 2018.
     """
-    return x.unflatten(1, (groups, x.shape[1] // groups)).transpose(1, 2).flatten(1, 2)
+    out: Tensor = x.unflatten(1, (groups, x.shape[1] // groups)).transpose(1, 2).flatten(1, 2)
+    return out
 
 
 class GCSA(nn.Module):
