@@ -24,6 +24,7 @@ TESTED_BY = {
     "data/drawing/paint.py": "data/test_synthetic.py",
     "data/drawing/pen.py": "data/test_synthetic.py",
     "data/readers/text.py": "data/readers/test_readers.py",
+    "data/readers/utterances.py": "data/readers/test_ravdess.py",
     "engine/folds.py": "engine/test_clip_runs.py",
     "engine/measure_clips.py": "engine/test_clip_runs.py",
     "engine/finish.py": "engine/test_fit.py",

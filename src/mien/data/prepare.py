@@ -252,7 +252,9 @@ def _picture(sample: Sample, members: Mapping[Path, Mapping[str, tuple[int, int]
             return members[archive].get(member, (0, 0))
         case CsvRow(path, offset):
             return offset, path.stat().st_size if path.is_file() else 0
-        case Rendered(renderer, index, seed) | RenderedClip(renderer, index, seed) | RenderedVoice(renderer, index, seed):
+        case (
+            Rendered(renderer, index, seed) | RenderedClip(renderer, index, seed) | RenderedVoice(renderer, index, seed)
+        ):
             return renderer, index, seed
         case Composed(renderer, _, split, index, seed, material):
             return renderer, split, index, seed, material

@@ -23,9 +23,10 @@ RULES: tuple[str, ...] = get_args(LabelRule)
 def distribution_of(targets: Targets, labels: LabelSet, rule: LabelRule) -> NDArray[np.float32] | str:
     """The label of one sample as ``float32 [C]`` summing to 1, or the reason why it has none.
 
-    A clip whose frames are labelled one by one has the share of each class in them, whatever the rule. A single label needs no rule and is one-hot; where a sample has votes too, ``votes`` takes these. Votes follow
+    A single label needs no rule and is one-hot; where a sample has votes too, ``votes`` takes these. Votes follow
     FERPlus (Barsoum et al. 2016, and its published code): an answer given once counts as none, and the winner is sought
-    over all answers, classes or not.
+    over all answers, classes or not. A clip whose frames are labelled one by one has the share of each class in them,
+    whatever the rule.
 
     Args:
         targets: the annotation.

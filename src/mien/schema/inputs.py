@@ -280,7 +280,7 @@ _SPECS: Mapping[str, type[InputSpec]] = {
 
 
 def specs_to_json(specs: Mapping[str, InputSpec]) -> dict[str, Any]:
-    """Plain data for ``config.json``: each spec with its kind. Clips of any length are written as before ``seconds``."""
+    """Plain data for ``config.json``: each spec with its kind. Clips of any length have no ``seconds`` there."""
     kinds = {cls: kind for kind, cls in _SPECS.items()}
     return {name: {"kind": kinds[type(spec)], **_plain(spec)} for name, spec in specs.items()}
 

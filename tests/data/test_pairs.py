@@ -1,0 +1,80 @@
+"""Pairs keep persons, actors and pixels of the parts apart, and are always the same ones."""
+
+from collections import Counter, defaultdict
+
+import pytest
+
+from mien.data import pairs
+from mien.data.readers import ferplus
+from mien.data.rules import distribution_of
+from mien.schema.errors import DatasetError
+from mien.schema.labels import BASIC_7, RAVDESS
+from mien.schema.sample import CsvRow, Recording
+
+
+@pytest.fixture
+def root(tmp_path, ferplus_root):
+    """The faces of the tests, and two actors of each part who say everything twice."""
+    (tmp_path / "fer2013").symlink_to(ferplus_root)
+    for actor in (1, 16, 17, 20, 21):
+        for emotion in range(1, 9):
+            for repetition in (1, 2):
+                path = (
+                    tmp_path
+                    / "ravdess"
+                    / f"Actor_{actor:02d}"
+                    / f"03-01-{emotion:02d}-01-01-{repetition:02d}-{actor:02d}.wav"
+                )
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(b"")
+    return tmp_path
+
+
+def test_both_have_the_same_expression_and_the_same_part(root):
+    found = pairs.read(root)
+    faces = {face.key: face for face in ferplus.read(root / "fer2013")}
+    assert {s.split for s in found} == {"train", "valid", "test"}
+    for sample in found:
+        face, _, voice = sample.key.partition("+")
+        assert isinstance(sample.source, CsvRow)
+        assert isinstance(sample.sound, Recording)
+        assert faces[face].split == sample.split
+        shares = distribution_of(faces[face].targets, BASIC_7, "majority")
+        assert sample.targets.label == BASIC_7.names[shares.argmax()] == RAVDESS.names[int(voice.split("-")[1]) - 1]
+        assert sample.sound.path.stem == f"03-{voice}"
+        assert sample.subject == f"actor {voice[-2:]}"
+    actors = defaultdict(set)
+    for sample in found:
+        actors[sample.split].add(sample.subject)
+    assert actors == {"train": {"actor 01", "actor 16"}, "valid": {"actor 17", "actor 20"}, "test": {"actor 21"}}
+
+
+def test_faces_occur_once_and_voices_take_turns(root):
+    found = pairs.read(root)
+    assert len({s.pixel_hash for s in found}) == len(found)
+    train = [s for s in found if s.split == "train"]
+    turns = Counter(s.sound for s in train if s.targets.label == "neutral")
+    assert max(turns.values()) - min(turns.values()) <= 1
+    # of 24 training faces two have no class, and one stands in the validation part as well
+    assert len(train) == 21
+    assert found == pairs.read(root)
+
+
+def test_no_class_has_more_than_its_number(root, monkeypatch):
+    whole = pairs.read(root)
+    monkeypatch.setattr(pairs, "MOST", {"train": 2, "valid": 1, "test": 1})
+    found = pairs.read(root)
+    counts = Counter((s.split, s.targets.label) for s in found)
+    assert set(counts.values()) <= {1, 2}
+    assert {s.source for s in found} < {s.source for s in whole}
+
+
+def test_what_is_missing_is_named(root, tmp_path_factory):
+    (root / "ravdess").rename(root / "voices")
+    with pytest.raises(DatasetError, match="has no RAVDESS; expected it in speech or ravdess"):
+        pairs.read(root)
+    lonely = root / "speech" / "03-01-02-01-01-01-01.wav"
+    lonely.parent.mkdir()
+    lonely.write_bytes(b"")
+    with pytest.raises(DatasetError, match="no part with both"):
+        pairs.read(root)
