@@ -2,8 +2,8 @@
 
 Files are found at any depth by their names, ``1001_DFA_ANG_XX.wav``: actor, sentence, expression and intensity, as in
 the folders ``VideoFlash`` (pictures and sound), ``AudioWAV`` and ``AudioMP3``. Of a clip that is there more than once
-the video is taken, else WAV. The key of a sample is its name without the suffix. There is no official split; actors 1001
-to 1064 are ``train``, 1065 to 1077 ``valid``, 1078 to 1091 ``test``.
+the video is taken, else WAV. The key of a sample is its name without the suffix. There is no official split; actors
+1001 to 1064 are ``train``, 1065 to 1077 ``valid``, 1078 to 1091 ``test``.
 """
 
 import re
