@@ -29,6 +29,7 @@ TESTED_BY = {
     "data/readers/utterances.py": "data/readers/test_ravdess.py",
     "engine/folds.py": "engine/test_clip_runs.py",
     "engine/measure_clips.py": "engine/test_clip_runs.py",
+    "engine/measure_moments.py": "engine/test_moment_runs.py",
     "engine/finish.py": "engine/test_fit.py",
     "engine/material.py": "engine/test_fit.py",
     "engine/memory.py": "engine/test_fit.py",

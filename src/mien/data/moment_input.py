@@ -35,6 +35,12 @@ Rgb = NDArray[np.uint8]
 Value = TypeVar("Value")
 
 
+def is_momentary(inputs: Mapping[str, InputSpec]) -> bool:
+    """Whether a network looks or listens around a moment, rather than at a picture or a whole clip."""
+    clip = inputs.get("clip")
+    return "sound" in inputs or (isinstance(clip, ClipSpec) and clip.seconds is not None)
+
+
 class Kept(Generic[Value]):
     """Things that stay in memory while they fit.
 
