@@ -170,7 +170,7 @@ def test_of_long_sounds_that_do_not_fit_only_the_window_is_read(
     sample = Sample(key="l", source=Recording(write_wav(tmp_path / "l.wav", samples)), split="train")
     kept = MomentInput({"sound": SoundSpec()}, cache_mb=64)
     monkeypatch.setattr(moment_input, "LONG_S", 5.0)
-    passed = MomentInput({"sound": SoundSpec()}, cache_mb=0)
+    passed = MomentInput({"sound": SoundSpec()}, cache_mb=0.65)  # room for five seconds, not for six
     asked: list[float | None] = []
     read = moment_input.read_sound_source
 
@@ -185,3 +185,9 @@ def test_of_long_sounds_that_do_not_fit_only_the_window_is_read(
         )
     assert [end is None for end in asked] == [True, True, False, False, False]
     assert passed.span(sample) == kept.span(sample)
+    full = MomentInput({"sound": SoundSpec()}, cache_mb=0)
+    asked.clear()
+    full.warm(sample)
+    np.testing.assert_array_equal(full(sample, None, 3.0)["sound"], kept(sample, None, 3.0)["sound"])
+    assert len(asked) == 1
+    assert asked[0] is not None

@@ -17,6 +17,7 @@ from mien.engine import fit as module
 from mien.engine.evaluate import evaluate
 from mien.engine.finish import with_proportion
 from mien.engine.fit import fit
+from mien.engine.journal import read_journal
 from mien.engine.material import counts_in, gather, labels_in
 from mien.engine.run import Run
 from mien.losses.coarse_fine import CoarseFine
@@ -86,12 +87,12 @@ def test_frames_are_trained_on_resumed_measured_and_filled(tmp_path: Path, monke
     record = json.loads((out / "run.json").read_text())
     assert record["data"]["train"] == 2
     assert sum(record["data"]["train_per_class"].values()) == 22, "frames, not videos"
-    rows = list(csv.DictReader((out / "journal.csv").open(newline="")))
+    rows = read_journal(out / "journal.csv")
     assert [row["images"] for row in rows] == ["8", "8"]
     mu = [max(float(row[f"train_mu_{pair}"]) for pair in ("12", "13", "14", "23", "24", "34")) for row in rows]
     assert mu == pytest.approx([0.0, 0.1]), "the penalties of the first epoch were kept when the run was stopped"
     found = json.loads((out / "proportion.json").read_text())
-    assert bundle.model_config["weights"] == found["weights"]
+    assert tuple(bundle.model_config["weights"]) == tuple(found["weights"])
     assert np.array(found["macro_f1"]).shape == (5, 5)
 
     report = evaluate(

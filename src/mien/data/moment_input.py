@@ -28,7 +28,7 @@ from mien.schema.prediction import Face
 from mien.schema.sample import Clip, FrameFolder, Recording, RenderedClip, RenderedVoice, Sample, SoundSource
 
 LONG_S = 30.0
-"""Of sounds that are longer and cannot be kept in memory only the window is read."""
+"""Of sounds that are longer and cannot be kept in memory only the window is read; of all, once there is no room."""
 
 Inputs = dict[str, NDArray[np.float32]]
 Rgb = NDArray[np.uint8]
@@ -55,6 +55,10 @@ class Kept(Generic[Value]):
 
     def __contains__(self, key: Hashable) -> bool:
         return key in self._kept
+
+    def has_room(self, size: float) -> bool:
+        """Whether so many bytes would be kept."""
+        return size <= self._free
 
     def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
         """What is kept under ``key``, or what ``make`` gives, which is kept if it fits."""
@@ -134,6 +138,11 @@ class MomentInput:
             source = sample.source
             return clip_span(source, sample.sound) if isinstance(source, FrameFolder | Clip | RenderedClip) else (0, 0)
         return 0.0, 0.0
+
+    def warm(self, sample: Sample) -> None:
+        """Keep the sound of a sample in memory, if there is room for it."""
+        if sample.voice is not None and self._has_room():
+            self._whole_sound(sample.voice)
 
     def __call__(self, sample: Sample, known: Known, second: float, rng: np.random.Generator | None = None) -> Inputs:
         """The inputs by name, without the batch; zeros where there is no face or no voice.
@@ -219,7 +228,7 @@ class MomentInput:
 
     def _window(self, voice: SoundSource, second: float) -> NDArray[np.float32]:
         assert self.sound is not None
-        if voice not in self._long or voice in self._sounds:
+        if voice in self._sounds or (voice not in self._long and self._has_room()):
             return self._whole_sound(voice).window(second, self.sound.seconds)
         reach = self.sound.seconds
         part = read_sound_source(
@@ -229,6 +238,9 @@ class MomentInput:
             end_s=max(reach, second + reach),
         )
         return part.window(second, self.sound.seconds)
+
+    def _has_room(self) -> bool:
+        return self.sound is not None and self._sounds.has_room(LONG_S * self.sound.sample_rate * 4)
 
     def _whole_sound(self, voice: SoundSource) -> Sound:
         assert self.sound is not None

@@ -91,9 +91,9 @@ class Moments(Dataset[Batch]):
         return self if made.make is self.make else made
 
     def warm(self, threads: int = 2) -> None:
-        """Read sounds, before worker processes copy this one."""
+        """Read what sounds fit, before worker processes copy this one."""
         with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(lambda item: self.make.span(item.sample), self.items, chunksize=16))
+            list(pool.map(lambda item: self.make.warm(item.sample), self.items, chunksize=16))
 
     def __getitem__(self, position: int) -> Batch:
         return self.__getitems__([position])
