@@ -58,3 +58,20 @@ def test_networks_of_one_kind(clip: Path, tmp_path: Path, kind: str, modalities:
     assert len(result) == 4
     assert {row.modalities for row in result} == {modalities}
     assert all(row.raw is not None for row in result)
+
+
+def test_real_clips(mien_data: Path, tmp_path: Path) -> None:
+    reader = mien.load(bundle(tmp_path), quality=None)
+    talking = reader(mien_data / "video" / "grid_bbaf2n.mpg", video=VideoOptions(smoothing="none"))
+    assert {(row.modalities, row.face_id, row.status) for row in talking} == {("face+voice", 0, "ok")}
+    assert all(row.face is not None and row.frame == round(row.time_s * 25) for row in talking)
+    steps = np.diff([row.time_s for row in talking])
+    np.testing.assert_allclose(steps, 0.2, atol=1e-9)
+    leaving = reader(mien_data / "video" / "pyfeat_face_noface.mov", video=VideoOptions(smoothing="none"))
+    kinds = [row.modalities.split("+")[0] for row in leaving]
+    assert kinds[0] == "face"
+    assert kinds[-1] != "face"
+    (spoken,) = (mien_data / "speech" / "ravdess").glob("03-01-03-02-01-01-05.flac")
+    voice = reader(spoken, video=VideoOptions(smoothing="none"))
+    assert "voice" in {row.modalities for row in voice}
+    assert {row.modalities for row in voice} <= {"voice", ""}
