@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -17,6 +18,7 @@ from mien.data.moments import Moments
 from mien.data.splits import DataConfig, Labelled, make_splits
 from mien.data.synthetic_clips import render_clip
 from mien.data.synthetic_voices import render_voice, write_wav
+from mien.media import sound_source
 from mien.media.mel import sound_tensor
 from mien.schema.inputs import ClipSpec, FlagSpec, InputSpec, SoundSpec
 from mien.schema.labels import BASIC_7
@@ -157,7 +159,7 @@ def test_frames_and_sounds_stay_in_memory_while_they_fit(tmp_path: Path) -> None
 
     kept = Kept[np.ndarray](1, lambda array: array.nbytes)
     for number in (0, 1, 2, 0, 1, 2):
-        kept.get(number, lambda number=number: make(number))
+        kept.get(number, partial(make, number))
     assert made == [0, 1, 2, 2]
     assert 1 in kept
     assert 2 not in kept
@@ -172,7 +174,7 @@ def test_of_long_sounds_that_do_not_fit_only_the_window_is_read(
     monkeypatch.setattr(moment_input, "LONG_S", 5.0)
     passed = MomentInput({"sound": SoundSpec()}, cache_mb=0.65)  # room for five seconds, not for six
     asked: list[float | None] = []
-    read = moment_input.read_sound_source
+    read = sound_source.read_sound_source
 
     def watched(*given, **how):
         asked.append(how.get("end_s"))

@@ -4,6 +4,7 @@ import csv
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -36,8 +37,8 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def no_export(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
-    kept: dict[str, object] = {}
+def no_export(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
 
     def export(run, network, labels, task, record, samples, out):
         kept.update(run=run, network=network, task=task, samples=samples)
@@ -144,7 +145,7 @@ def test_voices_alone_are_learnt_and_pooled_by_utterance(tmp_path: Path) -> None
     assert report["metrics"]["nll"]["value"] == pytest.approx(selected["nll"], abs=0.02)
 
 
-def test_drawn_faces_and_voices_are_trained_on_together(tmp_path: Path, no_export: dict[str, object]) -> None:
+def test_drawn_faces_and_voices_are_trained_on_together(tmp_path: Path, no_export: dict[str, Any]) -> None:
     fit(replace(TINY, train=replace(TINY.train, epochs=1)), out=tmp_path, device="cpu", progress=False)
     run, network = no_export["run"], no_export["network"]
     assert isinstance(run, Run)

@@ -231,7 +231,8 @@ def augment_sound(samples: NDArray[np.float32], config: Augment, rng: np.random.
     if not config.sound_noise:
         return samples
     level = rng.uniform(0, config.sound_noise) * np.sqrt(np.mean(samples.astype(np.float64) ** 2))
-    return (samples + level * rng.standard_normal(len(samples))).astype(np.float32)
+    noisy: NDArray[np.float32] = (samples + level * rng.standard_normal(len(samples))).astype(np.float32)
+    return noisy
 
 
 def mask_sound(picture: NDArray[np.float32], config: Augment, rng: np.random.Generator) -> None:

@@ -74,10 +74,10 @@ def plan(
         unit += int(own.max(initial=-1)) + 1
     return Plan(
         owner=np.repeat(np.arange(len(parts)), [len(second) for second, _, _ in parts]),
-        second=_joined([second for second, _, _ in parts], np.float64),
-        frame=_joined([frame for _, frame, _ in parts], np.int64),
-        unit=_joined(units, np.int64),
-        label=_joined([label for _, _, label in parts], np.int64),
+        second=np.concatenate([np.zeros(0), *(second for second, _, _ in parts)]),
+        frame=_joined([frame for _, frame, _ in parts]),
+        unit=_joined(units),
+        label=_joined([label for _, _, label in parts]),
     )
 
 
@@ -169,5 +169,5 @@ def _rate(sample: Sample) -> float:
     return float(rate)
 
 
-def _joined(parts: Sequence[NDArray[np.generic]], kind: type) -> NDArray[np.generic]:
-    return np.concatenate(parts).astype(kind) if parts else np.zeros(0, kind)
+def _joined(parts: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    return np.concatenate([np.zeros(0, np.int64), *parts])

@@ -8,6 +8,7 @@ Shapes: ``B`` batch, ``M`` moments, ``C`` classes.
 import copy
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import torch
@@ -103,7 +104,7 @@ class Moments(Dataset[Batch]):
         chosen = self.epoch.order[np.asarray(positions, np.int64)]
         made = [self._one(int(moment), int(position)) for moment, position in zip(chosen, positions, strict=True)]
         owners = self.plan.owner[chosen]
-        arrays = {name: np.stack([one[name] for one in made]) for name in self.make.inputs}
+        arrays: dict[str, NDArray[Any]] = {name: np.stack([one[name] for one in made]) for name in self.make.inputs}
         distribution = np.stack([self._target(int(moment)) for moment in chosen])
         arrays |= {"distribution": distribution, "label": self.labels[chosen], "index": owners}
         return {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in arrays.items()}
@@ -121,4 +122,5 @@ class Moments(Dataset[Batch]):
 
     def _target(self, moment: int) -> NDArray[np.float32]:
         label = int(self.plan.label[moment])
-        return self._each[label] if label >= 0 else self.items[self.plan.owner[moment]].distribution
+        target: NDArray[np.float32] = self._each[label]
+        return target if label >= 0 else self.items[self.plan.owner[moment]].distribution

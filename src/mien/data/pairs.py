@@ -72,8 +72,9 @@ def _voices(root: Path) -> _Grouped:
         raise DatasetError(f"{root} has no RAVDESS; expected it in {' or '.join(VOICES)}.")
     grouped = _Grouped()
     for voice in sorted(ravdess.read(folder), key=lambda voice: voice.key):
-        if voice.voice is not None and voice.targets.label in BASIC_7:
-            grouped.setdefault((voice.split, voice.targets.label), []).append(voice)
+        label = voice.targets.label or ""
+        if voice.voice is not None and label in BASIC_7:
+            grouped.setdefault((voice.split, label), []).append(voice)
     return grouped
 
 

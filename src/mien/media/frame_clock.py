@@ -46,8 +46,7 @@ def frame_times(source: FrameFolder | RenderedClip, rate: Fraction) -> NDArray[n
         numbers = np.arange(source.n_frames)
     else:
         numbers = np.arange(len(source.paths)) if source.numbers is None else np.array(source.numbers)
-    times: NDArray[np.float64] = numbers * float(1 / rate)
-    return times
+    return np.asarray(numbers, np.float64) * float(1 / rate)
 
 
 def clip_span(source: ClipSource, sound: SoundSource | None = None) -> tuple[float, float]:
