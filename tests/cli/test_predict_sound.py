@@ -174,3 +174,9 @@ def test_what_cannot_be_drawn_is_said_at_once(
     assert code == 2
     assert reason in err
     assert not (tmp_path / "drawn").exists()
+
+
+def test_a_benchmark_of_such_a_model_says_how_long_its_sound_is(mien: Callable, model: Path) -> None:
+    code, out, _ = mien("benchmark", model, "--seconds", "0.02", "--runtimes", "openvino")
+    assert code == 0
+    assert "clip 16 x 16 pixels, sound 1.28 seconds\n" in out
