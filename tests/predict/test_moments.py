@@ -1,9 +1,11 @@
 """Models of face and voice on clips: a row a face and moment, and what is left where one of the two is missing."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import av
@@ -12,10 +14,14 @@ import pytest
 from numpy.typing import NDArray
 
 from mien.faces.track import TrackedFace, Tracker
+from mien.media.image import write_image
+from mien.predict.loading import load_moments
 from mien.predict.moments import UNSEEN, MomentPredictor
 from mien.predict.shares import SEVERAL
 from mien.predict.sources import UNHEARD
 from mien.predict.watch import VideoOptions
+from mien.runtime.bundle import Bundle
+from mien.schema.errors import BundleError
 from mien.schema.inputs import ClipSpec, SoundSpec
 from mien.schema.labels import LabelSet
 from mien.schema.prediction import Face, Result
@@ -285,3 +291,34 @@ def test_what_cannot_be_read_is_a_row_and_what_is_cut_off_has_one_more(make, tmp
     *heard, last = make()(path)
     assert {row.status for row in heard} == {"ok"}
     assert (last.status, last.time_s) == ("error", None)
+
+
+def test_of_pipes_only_the_pictures_are_read(make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = film(tmp_path / "a.mkv", [200] * 40, babble(1.6))
+    with path.open("rb") as pipe:
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=pipe))
+        result = make()("-", video=RAW)
+    assert [(row.source, row.modalities) for row in result] == [("stdin", "face")] * 2
+    assert column(result, "time_s") == pytest.approx([0.64, 0.84])
+
+
+def test_numbered_pictures_are_a_mute_video_at_their_own_rate(make, tmp_path: Path) -> None:
+    for number in range(20):
+        write_image(tmp_path / f"{number:05d}.png", np.full((48, 64, 3), 200, np.uint8))
+    result = make()(str(tmp_path / "%05d.png"), video=VideoOptions(smoothing="none", fps=10))
+    assert column(result, "time_s") == pytest.approx([0.64, 0.84, 1.04, 1.24])
+    assert column(result, "frame") == [6, 8, 10, 12]
+    assert {row.modalities for row in result} == {"face"}
+
+
+def test_an_impossible_choice_of_moments_is_a_row_that_says_so(make, tmp_path: Path) -> None:
+    (row,) = make()(film(tmp_path / "a.mkv", [200] * 10), video=VideoOptions(every=2, fps=3))
+    assert row.status == "error"
+    assert "not both" in row.detail
+
+
+@pytest.mark.parametrize("inputs", [{"clip", "sound"}, {"sound", "landmarks"}])
+def test_networks_that_need_more_or_cannot_do_without_one_kind_are_refused(inputs: set[str]) -> None:
+    bundle = SimpleNamespace(name="odd", inputs=dict.fromkeys(inputs), labels=LABELS, task={"name": "classify"})
+    with pytest.raises(BundleError, match=r"'odd' answers the task 'classify' from .*has_sound and has_face"):
+        load_moments(cast(Bundle, bundle))
