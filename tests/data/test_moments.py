@@ -17,12 +17,12 @@ from mien.data.moment_input import Kept, MomentInput
 from mien.data.moments import Moments
 from mien.data.splits import DataConfig, Labelled, make_splits
 from mien.data.synthetic_clips import render_clip
-from mien.data.synthetic_voices import render_voice, write_wav
+from mien.data.synthetic_voices import render_voice, write_clip, write_wav
 from mien.media import sound_source
 from mien.media.mel import sound_tensor
 from mien.schema.inputs import ClipSpec, FlagSpec, InputSpec, SoundSpec
 from mien.schema.labels import BASIC_7
-from mien.schema.sample import File, FrameFolder, Recording, RenderedClip, RenderedVoice, Sample, Targets
+from mien.schema.sample import Clip, File, FrameFolder, Recording, RenderedClip, RenderedVoice, Sample, Targets
 
 CLIP = ClipSpec(n_frames=4, segments=4, per_segment=1, seconds=1.28, size_px=32, mean=(0, 0, 0), std=(1, 1, 1))
 BOTH: dict[str, InputSpec] = {"clip": CLIP, "sound": SoundSpec(), "has_sound": FlagSpec(), "has_face": FlagSpec()}
@@ -131,6 +131,23 @@ def test_a_still_picture_is_every_frame(tmp_path: Path) -> None:
     lonely = moments(items_of(Sample(key="p", source=File(tmp_path / "a.png"), split="train")))
     assert len(lonely) == 1
     assert lonely.plan.second.tolist() == [0.0]
+
+
+def test_a_video_is_seen_and_heard_by_one_clock(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4", 4, 0)
+    sample = Sample(key="c", source=Clip(path), split="train", sound=Recording(path))
+    (item,) = items_of(sample)
+    made = MomentInput(BOTH, whole=True)
+    found = made(item.sample, None, 1.0)
+    middles = 1.0 + np.array([-0.48, -0.16, 0.16, 0.48])
+    frames = render_clip(4, 0, np.rint(middles * 25).astype(int).tolist())[0]
+    small = np.stack([cv2.resize(frame, (32, 32), interpolation=cv2.INTER_AREA) for frame in frames]) / 255
+    assert np.abs(found["clip"] - small.transpose(0, 3, 1, 2)).mean() < 0.03
+    window = render_voice(4, 0)[0][round(0.36 * 16_000) :][:20_480]
+    wanted = sound_tensor(window, SoundSpec())
+    assert np.corrcoef(found["sound"].ravel(), wanted.ravel())[0, 1] > 0.95
+    start, end = made.span(sample)
+    assert -0.05 <= start < end <= 2.0
 
 
 def test_labelled_frames_see_the_pictures_around_them(tmp_path: Path) -> None:

@@ -2,11 +2,16 @@
 
 from collections import Counter, defaultdict
 
+import numpy as np
 import pytest
 
-from mien.data import pairs
+from mien.data import pairs, splits
+from mien.data.moment_faces import locate
+from mien.data.moments import Moments
 from mien.data.readers import ferplus
 from mien.data.rules import distribution_of
+from mien.data.synthetic_voices import render_voice, write_wav
+from mien.recipes import find
 from mien.schema.errors import DatasetError
 from mien.schema.labels import BASIC_7, RAVDESS
 from mien.schema.sample import CsvRow, Recording
@@ -35,7 +40,7 @@ def test_both_have_the_same_expression_and_the_same_part(root):
     faces = {face.key: face for face in ferplus.read(root / "fer2013")}
     assert {s.split for s in found} == {"train", "valid", "test"}
     for sample in found:
-        face, _, voice = sample.key.partition("+")
+        voice, _, face = sample.key.partition("#")
         assert isinstance(sample.source, CsvRow)
         assert isinstance(sample.sound, Recording)
         assert faces[face].split == sample.split
@@ -58,6 +63,29 @@ def test_faces_occur_once_and_voices_take_turns(root):
     # of 24 training faces two have no class, and one stands in the validation part as well
     assert len(train) == 21
     assert found == pairs.read(root)
+
+
+def test_a_voice_is_heard_in_one_half_only(root, monkeypatch):
+    monkeypatch.setattr(splits, "MIN_HALVED", 2)
+    parts = splits.make_splits(pairs.read(root), splits.DataConfig(reader="audio_visual_pairs"))
+    halves = [{item.sample.sound for item in half} for half in (parts.select, parts.report)]
+    assert all(halves)
+    assert not halves[0] & halves[1]
+
+
+def test_a_pair_is_seen_and_heard(root):
+    run = find("gcsa_av_pairs")
+    parts = splits.make_splits(pairs.read(root), run.data)
+    items = parts.train[:3]
+    for number, item in enumerate(items):
+        write_wav(item.sample.sound.path, render_voice(number, 0)[0])
+    known = locate([item.sample for item in items], name="pairs", whole=True)
+    data = Moments(items, known, run.model.inputs(), parts.labels, augment=run.augment, whole=True)
+    batch = data.__getitems__(range(3))
+    assert batch["clip"].shape == (3, 1, 3, 96, 96)
+    np.testing.assert_array_equal(batch["clip"][:, :, 0], batch["clip"][:, :, 1])
+    assert batch["has_face"].tolist() == batch["has_sound"].tolist() == [1.0, 1.0, 1.0]
+    assert batch["label"].tolist() == [BASIC_7.index(item.sample.targets.label) for item in items]
 
 
 def test_no_class_has_more_than_its_number(root, monkeypatch):

@@ -5,6 +5,7 @@ from using both tells that its fusion works, and nothing of how faces and voices
 
 Faces of a part are paired with voices of that part: training faces with actors 1 to 16, validation faces with 17 to 20,
 test faces with 21 to 24. A face occurs once, and not at all if its pixels stand in another part too; voices take turns.
+Pairs are named ``<voice>#<face>``, so all pairs of one voice stay together where a part is halved.
 A face has the label that has more than half of the votes; contempt, which no actor says, and calm, which no annotator
 could answer, are left out.
 """
@@ -89,7 +90,7 @@ def _pairs(split: str, label: str, faces: _Grouped, voices: _Grouped) -> Iterato
         face, voice = seen[number], heard[next(turns)]
         assert isinstance(voice.voice, Recording)
         yield Sample(
-            key=f"{face.key}+{voice.key}",
+            key=f"{voice.key}#{face.key}",
             source=face.source,
             split=split,
             subject=voice.subject,
