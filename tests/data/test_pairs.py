@@ -106,3 +106,15 @@ def test_what_is_missing_is_named(root, tmp_path_factory):
     lonely.write_bytes(b"")
     with pytest.raises(DatasetError, match="no part with both"):
         pairs.read(root)
+
+
+def test_on_the_real_faces_and_voices(mien_data):
+    if not (mien_data / "speech").is_dir() or not (mien_data / "fer2013").is_dir():
+        pytest.skip("faces or voices are not there")
+    found = pairs.read(mien_data)
+    counts = Counter((s.split, s.targets.label) for s in found)
+    assert counts["train", "neutral"] == 1000
+    assert counts["valid", "happiness"] == 150
+    heard = {split: {s.sound for s in found if s.split == split} for split in ("train", "valid")}
+    assert not heard["train"] & heard["valid"]
+    assert len({s.pixel_hash for s in found}) == len(found)
