@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from mien.data.readers import DatasetWarning
 from mien.data.splits import DataConfig
 from mien.data.synthetic_clips import render_clip
 from mien.data.synthetic_voices import render_voice, write_wav
@@ -20,12 +21,14 @@ from mien.engine.finish import with_proportion
 from mien.engine.fit import fit
 from mien.engine.journal import read_journal
 from mien.engine.material import counts_in, gather, labels_in
+from mien.engine.measure_moments import answer_moments
 from mien.engine.run import Run
 from mien.losses.coarse_fine import CoarseFine
 from mien.recipes import find
 from mien.runtime.bundle import find_bundle
 from mien.schema.errors import ConfigError, DatasetError
 from mien.schema.labels import AFF_WILD2, BASIC_7, RAVDESS
+from mien.schema.sample import FrameFolder
 from mien.tasks.fuse import find_proportion
 
 TINY = find("gcsa_av_synthetic_tiny")
@@ -167,6 +170,29 @@ def test_a_network_that_only_listens_needs_voices() -> None:
     mixed = replace(TINY, augment=replace(TINY.augment, mixup=0.2), loss=CoarseFine(target="distribution"))
     with pytest.raises(ConfigError, match="moments cannot be mixed"):
         gather(mixed, None, progress=False)
+
+
+def test_what_cannot_be_read_is_left_out_of_training_and_refused_in_measuring(tmp_path: Path) -> None:
+    for part, folder, name in (("train", "Happy", "1"), ("train", "Sad", "2"), ("validation", "Happy", "3")):
+        text = f"d/AFEW_Face/{part}/{folder}/{name} 4 0\n"
+        with (tmp_path / f"AFEW_{part}.txt").open("a") as file:
+            file.write(text)
+        frames = tmp_path / "AFEW_Face" / part / folder / name
+        frames.mkdir(parents=True)
+        if name != "2":
+            cv2.imwrite(str(frames / "1.png"), render_clip(0, 0, [0])[0][0])
+    run = tiny("gcsa_av_pairs", proportion="given", crop="whole", data=DataConfig(reader="afew"))
+    run = replace(run, model=replace(run.model, modality="v"))
+    with pytest.warns(DatasetWarning):
+        material = gather(run, tmp_path, progress=False)
+    assert material.dropped == {"train: nothing that the network can read": 1}
+    assert len(material.train) == 1
+    nothing = replace(material.train.items[0].sample, source=FrameFolder((tmp_path,)))
+    inputs = run.model.inputs()
+    with pytest.raises(
+        DatasetError, match=r"1 of 1 samples have nothing that a network of clip can read, e\.g\. train/1"
+    ):
+        answer_moments(lambda **arrays: {}, inputs, [nothing], dataset="afew", crop="whole", progress=False)
 
 
 def test_moments_are_counted_by_their_own_labels(tmp_path: Path) -> None:

@@ -17,14 +17,12 @@ from mien.data.moment_faces import Known
 from mien.data.moment_plan import Span, voiced_part
 from mien.data.prepare_clips import ClipFaces
 from mien.media.audio import Sound
-from mien.media.clip import nearest_present
 from mien.media.clip_source import read_frames
 from mien.media.frame_clock import clip_span, frame_rate, frame_times, frames_near, nearest
 from mien.media.image import read_image, read_source
 from mien.media.mel import sound_tensor
 from mien.media.sound_source import read_sound_source
 from mien.schema.inputs import ClipSpec, InputSpec, SoundSpec
-from mien.schema.prediction import Face
 from mien.schema.sample import Clip, FrameFolder, Recording, RenderedClip, RenderedVoice, Sample, SoundSource
 
 LONG_S = 30.0
@@ -39,6 +37,13 @@ def is_momentary(inputs: Mapping[str, InputSpec]) -> bool:
     """Whether a network looks or listens around a moment, rather than at a picture or a whole clip."""
     clip = inputs.get("clip")
     return "sound" in inputs or (isinstance(clip, ClipSpec) and clip.seconds is not None)
+
+
+def is_answerable(sample: Sample, known: Known, inputs: Mapping[str, InputSpec]) -> bool:
+    """Whether a sample has what a network needs: a voice to hear, pictures to look at, or, for both, one of them."""
+    readable = not (isinstance(known, ClipFaces) and known.problem)
+    seen = "clip" in inputs and readable and _has_pictures(sample)
+    return seen or ("sound" in inputs and sample.voice is not None)
 
 
 class Kept(Generic[Value]):
@@ -134,9 +139,8 @@ class MomentInput:
                 self._voiced[sample.voice] = voiced_part(sound) if sound.present else (np.nan, np.nan)
             if not np.isnan(self._voiced[sample.voice][0]):
                 return self._voiced[sample.voice]
-        if isinstance(sample.source, Clip | RenderedClip) or _has_pictures(sample):
-            source = sample.source
-            return clip_span(source, sample.sound) if isinstance(source, FrameFolder | Clip | RenderedClip) else (0, 0)
+        if isinstance(sample.source, FrameFolder | Clip | RenderedClip) and _has_pictures(sample):
+            return clip_span(sample.source, sample.sound)
         return 0.0, 0.0
 
     def warm(self, sample: Sample) -> None:
@@ -177,13 +181,12 @@ class MomentInput:
         if not isinstance(known, ClipFaces):
             images = self._pictures(sample, second)[1]
             return self._cut.of_frames(images, [known] * count, rng)["clip"]
-        present = [known.face(i) is not None for i in range(len(known))]
-        if not any(present):
+        present = np.flatnonzero(~np.isnan(known.eyes).any(axis=(1, 2)))
+        if not present.size:
             return None
         numbers, images = self._pictures(sample, second)
-        faces = nearest_present(present)
-        shown: list[Face | None] = [known.face(int(faces[min(n, len(faces) - 1)])) for n in numbers]
-        return self._cut.of_frames(images, shown, rng)["clip"]
+        places = present[nearest(present.astype(np.float64), numbers)]
+        return self._cut.of_frames(images, [known.face(int(place)) for place in places], rng)["clip"]
 
     def _pictures(self, sample: Sample, second: float) -> tuple[list[int], list[Rgb]]:
         """The frames around a moment: places in the clip, and pixels."""

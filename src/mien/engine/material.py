@@ -13,7 +13,7 @@ from mien.data.augment import Augment
 from mien.data.clips import Clips
 from mien.data.loader import Faces
 from mien.data.moment_faces import Known, locate
-from mien.data.moment_input import is_momentary
+from mien.data.moment_input import is_answerable, is_momentary
 from mien.data.moments import Moments
 from mien.data.pictures import MarkedPicture, mark
 from mien.data.prepare import Prepared, prepare
@@ -170,19 +170,20 @@ def _moments(run: Run, items: Mapping[str, Sequence[Labelled]], labels: LabelSet
         raise ConfigError("augment.mixup and augment.cutmix mix pictures of faces; moments cannot be mixed")
     parts = {}
     for name, part in items.items():
-        kept = [item for item in part if _is_answerable(item.sample, inputs)]
+        known: list[Known] = [None] * len(part)
+        if "clip" in inputs:
+            whole = run.crop == "whole"
+            known = locate([item.sample for item in part], name=run.data.reader, whole=whole, progress=progress)
+        pairs = zip(part, known, strict=True)
+        kept = [(item, faces) for item, faces in pairs if is_answerable(item.sample, faces, inputs)]
         if part and not kept:
             kind = "a voice" if "sound" in inputs else "pictures"
             raise DatasetError(
                 f"{run.architecture} needs {kind}, and {run.data.reader!r} has none, e.g. {part[0].sample.key}"
             )
-        known: list[Known] = [None] * len(kept)
-        if "clip" in inputs:
-            whole = run.crop == "whole"
-            known = locate([item.sample for item in kept], name=run.data.reader, whole=whole, progress=progress)
         loaded = Moments(
-            kept,
-            known,
+            [item for item, _ in kept],
+            [faces for _, faces in kept],
             inputs,
             labels,
             augment=_varied(run, name),
@@ -191,15 +192,9 @@ def _moments(run: Run, items: Mapping[str, Sequence[Labelled]], labels: LabelSet
         )
         if run.train.workers:
             loaded.warm()
-        lost = {f"{name}: nothing that the network reads": len(part) - len(kept)}
-        parts[name] = _Part(loaded, _alignments(known) if "clip" in inputs else {}, lost)
+        lost = {f"{name}: nothing that the network can read": len(part) - len(kept)}
+        parts[name] = _Part(loaded, _alignments(loaded.known) if "clip" in inputs else {}, lost)
     return parts
-
-
-def _is_answerable(sample: Sample, inputs: Mapping[str, object]) -> bool:
-    """Whether a sample has what a network needs: a voice to listen to, something to look at, or one of both."""
-    seen = "clip" in inputs and not isinstance(sample.source, Recording | RenderedVoice)
-    return seen or ("sound" in inputs and sample.voice is not None)
 
 
 def _alignments(known: Sequence[Known]) -> dict[str, int]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.data.moment_faces import Known, locate
-from mien.data.moment_input import MomentInput
+from mien.data.moment_input import MomentInput, is_answerable
 from mien.data.moment_plan import Plan, pictured, plan
 from mien.data.prepare_clips import ClipFaces
 from mien.engine.measure import Answers, Crop, tracked
@@ -16,6 +16,7 @@ from mien.engine.pooling import check_smoothing, filled, logits_of, pooled, smoo
 from mien.faces.graph import core_count
 from mien.metrics.calibration import softmax
 from mien.runtime.session import Session
+from mien.schema.errors import DatasetError
 from mien.schema.inputs import InputSpec
 from mien.schema.labels import BASIC_7
 from mien.schema.sample import Recording, RenderedVoice, Sample
@@ -51,10 +52,14 @@ def answer_moments(
 
     Raises:
         ConfigError: if ``smooth`` is even or below 1.
+        DatasetError: if a sample has nothing that the network can read.
         MediaError: if a picture or a sound cannot be read.
     """
     check_smoothing(smooth)
-    known = locate(samples, name=dataset, whole=crop == "whole", progress=progress)
+    known: list[Known] = [None] * len(samples)
+    if "clip" in inputs:
+        known = locate(samples, name=dataset, whole=crop == "whole", progress=progress)
+    _check(samples, known, inputs)
     videos = _videos(samples)
     asked = _asked(samples, videos) if "clip" in inputs else np.arange(len(samples))
     make = MomentInput(inputs, whole=crop == "whole", cache_mb=CACHE_MB)
@@ -72,6 +77,20 @@ def answer_moments(
         landmarks=np.full((len(samples), 136), np.nan, np.float32),
         alignment=tuple(_alignment(sample, faces) for sample, faces in zip(samples, known, strict=True)),
     )
+
+
+def _check(samples: Sequence[Sample], known: Sequence[Known], inputs: Mapping[str, InputSpec]) -> None:
+    """Frames of a video are judged whatever there is, as the rest must be measurable by all networks alike."""
+    unread = [
+        sample.key
+        for sample, faces in zip(samples, known, strict=True)
+        if sample.frame is None and not is_answerable(sample, faces, inputs)
+    ]
+    if unread:
+        raise DatasetError(
+            f"{len(unread)} of {len(samples)} samples have nothing that a network of {' and '.join(inputs)} can read, "
+            f"e.g. {unread[0]}. Repair them, or measure on another dataset: without them it would not be comparable."
+        )
 
 
 def _run(
