@@ -21,11 +21,15 @@ TESTED_BY = {
     "cli/drawing.py": "cli/test_predict_video.py",
     "cli/progress.py": "cli/test_predict_video.py",
     "data/clip_input.py": "data/test_clips.py",
+    "data/moment_faces.py": "data/test_moments.py",
+    "data/moment_input.py": "data/test_moments.py",
     "data/drawing/paint.py": "data/test_synthetic.py",
     "data/drawing/pen.py": "data/test_synthetic.py",
     "data/readers/text.py": "data/readers/test_readers.py",
+    "data/readers/utterances.py": "data/readers/test_ravdess.py",
     "engine/folds.py": "engine/test_clip_runs.py",
     "engine/measure_clips.py": "engine/test_clip_runs.py",
+    "engine/measure_moments.py": "engine/test_moment_runs.py",
     "engine/finish.py": "engine/test_fit.py",
     "engine/material.py": "engine/test_fit.py",
     "engine/memory.py": "engine/test_fit.py",
@@ -42,6 +46,7 @@ MAY_HAVE_TORCH = (
     "data/augment.py",
     "data/clips.py",
     "data/loader.py",
+    "data/moments.py",
     "data/scene_loader.py",
     "deploy/",
     "engine/",
@@ -120,7 +125,7 @@ def contract(name: str) -> dict:
 def test_every_file_of_the_data_room_is_in_the_torch_free_contract():
     files = {path.stem if path.is_file() else path.name for path in (SOURCE / "data").glob("[a-z]*")}
     listed = {name.rpartition(".")[2] for name in contract("torch_free_data")["source_modules"]}
-    assert files - {"augment", "clips", "loader", "scene_loader"} == listed
+    assert files - {"augment", "clips", "loader", "moments", "scene_loader"} == listed
 
 
 def test_every_paper_is_in_the_independence_contract():

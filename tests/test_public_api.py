@@ -26,6 +26,7 @@ UPWARD = {
     "engine/run.py",
     "media/clip_source.py",
     "media/image.py",
+    "media/sound_source.py",
     "models/session.py",
     "recipes/__init__.py",
     "runtime/session.py",

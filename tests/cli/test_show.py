@@ -145,3 +145,17 @@ def test_no_color_is_respected() -> None:
     said = on_a_terminal(NO_COLOR="1")
     assert not re.search(r"\x1b\[[0-9;]*3[0-9]", said)
     assert "█" * round(0.6 * BAR_CELLS) in said
+
+
+def test_moments_and_a_voice_alone_are_counted() -> None:
+    made = Report(labels=FERPLUS, top=3, model="m@1", written=False)
+    video = Video("talk.mp4", Path("talk.mp4"))
+    seen = replace(HAPPY, source="talk.mp4", modalities="face+voice")
+    heard = replace(HAPPY, source="talk.mp4", modalities="voice", face_id=None, face=None)
+    for number, row in enumerate((seen, heard, heard)):
+        made.add(Answer(source=video, predictions=(row,), time_s=0.64 + 0.2 * number))
+    lines = made.videos["talk.mp4"].lines("talk.mp4", 3)
+    assert lines[0] == "talk.mp4  3 moments, to 1.0 s, 1 face, a voice alone"
+    assert lines[1:] == ["  face 0  1 moment  happiness 100%", "  voice alone  2 moments  happiness 100%"]
+    assert made.rows == []
+    assert made.summary(None, None).startswith("1 video · 3 moments · 1 face")

@@ -10,8 +10,10 @@ from mien.data.augment import (
     augment_batch,
     augment_crop,
     augment_input,
+    augment_sound,
     from_unit,
     jitter,
+    mask_sound,
     to_unit,
 )
 from mien.data.synthetic import render
@@ -168,3 +170,30 @@ def test_the_composed_cut_moves_pixels_and_points_alike():
 def test_impossible_settings_name_the_field(field, value):
     with pytest.raises(ConfigError, match=field):
         Augment(**{field: value})
+
+
+def test_masks_of_sound_erase_what_they_are_allowed_to():
+    config = Augment(mel_freq_masks=2, mel_freq_most=8, mel_time_masks=2, mel_time_most=16)
+    widest = np.zeros(2, int)
+    for seed in range(200):
+        picture = np.ones((1, 64, 128), np.float32)
+        mask_sound(picture, config, np.random.default_rng(seed))
+        bands, columns = (picture[0] == 0).all(1), (picture[0] == 0).all(0)
+        assert (picture[0][~bands][:, ~columns] == 1).all(), "whole bands and whole columns, and nothing else"
+        widest = np.maximum(widest, (bands.sum(), columns.sum()))
+    assert 12 < widest[0] <= 16
+    assert 24 < widest[1] <= 32
+    untouched = np.ones((1, 64, 128), np.float32)
+    mask_sound(untouched, Augment(), np.random.default_rng(0))
+    assert (untouched == 1).all()
+
+
+def test_noise_of_sound_follows_its_loudness():
+    rng, tone = np.random.default_rng(0), np.sin(np.arange(16_000)).astype(np.float32)
+    noisy = [augment_sound(level * tone, Augment(sound_noise=0.5), rng) - level * tone for level in (1.0, 0.01)]
+    assert 0 < noisy[0].std() < 0.5 * tone.std()
+    assert 0 < noisy[1].std() < 0.005 * tone.std()
+    assert not augment_sound(np.zeros(100, np.float32), Augment(sound_noise=0.5), rng).any()
+    assert augment_sound(tone, Augment(), rng) is tone
+    with pytest.raises(ConfigError, match=r"augment\.sound_noise is at least 0"):
+        Augment(sound_noise=-1.0)

@@ -72,3 +72,11 @@ def test_a_label_beats_votes_unless_votes_are_asked_for():
     np.testing.assert_array_equal(
         distribution_of(both, FERPLUS, "votes"), one_hot("anger") * 0.75 + one_hot("fear") / 4
     )
+
+
+@pytest.mark.parametrize("rule", ["majority", "argmax", "votes"])
+def test_labelled_frames_are_shares(rule):
+    frames = (None, "fear", "fear", "other", None, "anger")
+    found = distribution_of(Targets(frames=frames), FERPLUS, rule)
+    np.testing.assert_allclose(found, 2 / 3 * one_hot("fear") + 1 / 3 * one_hot("anger"), rtol=1e-6)
+    assert distribution_of(Targets(frames=(None, "other")), FERPLUS, rule) == "no frame has a label of these classes"

@@ -8,7 +8,7 @@ import pytest
 
 from mien.data.splits import MIN_HALVED, DataConfig, data_fingerprint, half_of, label_set_of, make_splits
 from mien.schema.errors import ConfigError, DatasetError
-from mien.schema.sample import Clip, File, FrameFolder, Sample, Targets
+from mien.schema.sample import Clip, File, FrameFolder, Recording, Sample, Targets
 
 CONFIG = DataConfig(reader="none", label_set="basic_7")
 
@@ -265,3 +265,14 @@ def test_limit_keeps_whole_pictures(limit, kept):
     splits = make_splits(pictures(20, "train") + pictures(4, "valid"), replace(CONFIG, limit=limit))
     assert len(splits.train) == kept
     assert set(by_picture(splits.train).values()) == {3}
+
+
+def test_the_fingerprint_knows_the_voice_that_belongs_to_a_picture(tmp_path):
+    heard = tmp_path / "a.wav"
+    heard.write_bytes(b"1234")
+    mute, spoken = sample("a"), sample("a", sound=Recording(heard))
+    prints = {data_fingerprint([mute]), data_fingerprint([spoken])}
+    heard.write_bytes(b"12345")
+    assert len(prints | {data_fingerprint([spoken])}) == 3
+    alone = replace(mute, source=Recording(heard))
+    assert data_fingerprint([alone]) != data_fingerprint([replace(alone, source=Recording(heard, 0.5))])

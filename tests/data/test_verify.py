@@ -3,8 +3,10 @@ import numpy as np
 import pytest
 
 from mien.data.synthetic import write_dataset
+from mien.data.synthetic_voices import render_voice, write_wav
 from mien.data.verify import verify
 from mien.schema.errors import DatasetError
+from mien.schema.labels import AFF_WILD2, RAVDESS
 
 
 @pytest.fixture
@@ -118,3 +120,27 @@ def test_clips_that_are_not_there(tmp_path):
 
 def test_drawn_clips_need_no_root():
     assert verify("synthetic_clips", decode=True).ok
+
+
+def test_voices_that_are_damaged_or_silent(tmp_path):
+    write_wav(tmp_path / "03-01-05-01-01-01-01.wav", render_voice(0, 0)[0])
+    (tmp_path / "03-01-03-01-01-01-02.wav").write_bytes(b"no sound")
+    (tmp_path / "01-01-02-01-01-01-02.mp4").write_bytes(b"no video")
+    report = verify("ravdess", tmp_path, decode=True)
+    assert report.splits["train"].classes == dict.fromkeys(RAVDESS.names, 0) | {"anger": 1, "happiness": 1, "calm": 1}
+    assert (report.missing, report.unreadable) == (0, 2)
+    keys = [line.partition(":")[0] for line in report.unreadable_examples]
+    assert keys == ["01-02-01-01-01-02", "01-03-01-01-01-02"]
+    assert verify("synthetic_speakers").ok
+
+
+def test_labelled_frames_are_counted_one_by_one(tmp_path):
+    folder = tmp_path / "EXPR_Set" / "Train_Set"
+    folder.mkdir(parents=True)
+    header = "Neutral,Anger,Disgust,Fear,Happiness,Sadness,Surprise,Other"
+    (folder / "a.txt").write_text(f"{header}\n4\n4\n-1\n7\n")
+    (tmp_path / "frame_rates.csv").write_text("video,rate\n*,30\n")
+    report = verify("aff_wild2", tmp_path)
+    assert report.splits["train"].samples == 1
+    assert report.splits["train"].classes == dict.fromkeys(AFF_WILD2.names, 0) | {"happiness": 2, "other": 1}
+    assert report.missing_examples == ("a",)

@@ -14,6 +14,7 @@ from mien.models.checkpoints import Table, load_foreign, read_tensors
 from mien.models.layers.ir_net import IRNet
 from mien.models.layers.mobilefacenet import MobileFaceNet
 from mien.models.layers.resnet import ResNet
+from mien.models.layers.resnet3d import ResNet3d
 from mien.models.product_cross import Config, ProductCross
 from mien.schema.errors import BundleError, ConfigError
 from mien.schema.labels import RAF_DB
@@ -135,6 +136,21 @@ def test_resnet_of_imagenet_and_of_faces(tmp_path: Path, wrap: str, prefix: str)
     assert_filled(network, {n: t for n, t in published.items() if not n.startswith("fc.")})
     assert report.left_out == ("fc.weight", "fc.bias")
     assert (report.missing, report.unexpected, report.misshapen) == ((), (), ())
+
+
+def test_r3d_18_of_kinetics(tmp_path: Path) -> None:
+    network = ResNet3d((4, 6, 8, 12))
+    published = noise(network.state_dict())
+    classifier = {"fc.weight": torch.randn(400, 12), "fc.bias": torch.randn(400)}
+    report = load_foreign(network, saved(tmp_path / "r3d_18.pth", {**published, **classifier}), min_fraction=1.0)
+    assert_filled(network, published)
+    assert report.left_out == ("fc.weight", "fc.bias")
+
+
+def test_a_trunk_for_sound_takes_all_but_its_first_convolution(tmp_path: Path) -> None:
+    network, published = ResNet(units=(1, 1, 1, 1), channels=1), noise(resnet(published=True).state_dict())
+    report = load_foreign(network, saved(tmp_path / "resnet18.pth", published))
+    assert (report.missing, report.misshapen) == (("conv1.weight",), ("conv1.weight",))
 
 
 def timm_vit(network: ProductCross, depth: int, bias: bool = True) -> Tensors:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mien.models import MODELS
-from mien.schema.inputs import LandmarkSpec
+from mien.schema.inputs import FlagSpec, InputSpec, LandmarkSpec
 from mien.schema.labels import FERPLUS
 from mien.schema.tables import resolve
 
@@ -30,14 +30,17 @@ def build(name: str, seed: int = 0) -> Any:
 
 
 def inputs(name: str, batch: int = BATCH, seed: int = 1) -> dict[str, Tensor]:
-    """Normal noise for pixels, places all over the crop for landmarks."""
+    """Normal noise for pixels and sounds, places all over the crop for landmarks, 1 or 0 for flags."""
     generator = torch.Generator().manual_seed(seed)
-    return {
-        n: torch.rand(batch, *s.shape, generator=generator) * s.size_px
-        if isinstance(s, LandmarkSpec)
-        else torch.randn(batch, *s.shape, generator=generator)
-        for n, s in tiny(name).inputs().items()
-    }
+
+    def drawn(spec: InputSpec) -> Tensor:
+        if isinstance(spec, FlagSpec):
+            return (torch.rand(batch, generator=generator) < 0.5).float()
+        if isinstance(spec, LandmarkSpec):
+            return torch.rand(batch, *spec.shape, generator=generator) * spec.size_px
+        return torch.randn(batch, *spec.shape, generator=generator)
+
+    return {n: drawn(spec) for n, spec in tiny(name).inputs().items()}
 
 
 def fill(network: nn.Module, rng: np.random.Generator) -> None:
@@ -162,9 +165,13 @@ def test_it_can_be_exported(name: str) -> None:
 def test_outputs_are_the_golden_ones(name: str, rng: np.random.Generator, golden: Any) -> None:
     network = build(name).eval()
     fill(network, rng)
-    drawn = {
-        n: rng.uniform(0, s.size_px, (2, *s.shape)) if isinstance(s, LandmarkSpec) else rng.normal(0, 1, (2, *s.shape))
-        for n, s in tiny(name).inputs().items()
-    }
-    given = {n: torch.from_numpy(x).float() for n, x in drawn.items()}
+    given = {}
+    for n, spec in tiny(name).inputs().items():
+        if isinstance(spec, FlagSpec):
+            drawn = np.ones(2)
+        elif isinstance(spec, LandmarkSpec):
+            drawn = rng.uniform(0, spec.size_px, (2, *spec.shape))
+        else:
+            drawn = rng.normal(0, 1, (2, *spec.shape))
+        given[n] = torch.from_numpy(drawn).float()
     golden(f"model_{name}", run(network, given), rtol=1e-3, atol=1e-4)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien.predict.sources import sources
+from mien.predict.sources import SoundFile, sources
 from mien.schema.errors import ConfigError
 
 
@@ -82,3 +82,16 @@ def test_lists_may_mix_and_be_generators(tree: Path) -> None:
 def test_what_cannot_be_a_picture_is_refused(given) -> None:
     with pytest.raises(ConfigError, match="cannot be read as a picture; give a path"):
         list(sources(given))
+
+
+def test_sounds_are_read_by_name_and_in_folders_where_somebody_listens(tree: Path) -> None:
+    for name in ("voice2.wav", "voice10.MP3"):
+        (tree / name).touch()
+    assert not [one for one in sources(tree) if isinstance(one, SoundFile)]
+    found = [one for one in sources(tree, sounds=True) if isinstance(one, SoundFile)]
+    assert [one.name for one in found] == [str(tree / "voice2.wav"), str(tree / "voice10.MP3")]
+    assert len(list(sources(tree, sounds=True))) == len(list(sources(tree))) + 2
+    assert [type(one) for one in sources(f"{tree}/voice*")] == [SoundFile, SoundFile]
+    (tree / "empty").mkdir()
+    (nothing,) = sources(tree / "empty", sounds=True)
+    assert "picture, video or sound" in nothing.problem

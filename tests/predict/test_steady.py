@@ -1,6 +1,6 @@
 """Smoothing over answers as they come: equal to smoothing whole columns, and nothing is lost, doubled or kept long."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ TASK = Classify(labels=LABELS, min_score=0.6)
 VIDEO = Video("clip.mp4", None)
 
 
-def answers(time_s: np.ndarray, columns: dict[int, np.ndarray]) -> Iterator[Answer]:
+def answers(time_s: np.ndarray, columns: Mapping[int | None, np.ndarray]) -> Iterator[Answer]:
     """One answer a frame; a face whose probability is NaN is not in that frame."""
     for number, time in enumerate(time_s.tolist()):
         rows = tuple(
@@ -108,3 +108,17 @@ def test_what_is_said_of_the_whole_video_comes_last() -> None:
     found = list(centrally([*answers(time_s, {0: column}), problem], TASK))
     assert [answer.frame for answer in found] == [0, 1, None]
     assert found[-1] is problem
+
+
+@pytest.mark.parametrize("stream", [causally, centrally])
+def test_a_voice_without_a_face_is_steadied_by_itself(columns, stream) -> None:
+    time_s, given = columns
+    faces = list(stream(answers(time_s, given), TASK))
+    voices = {None: given[0], 3: given[3]}
+    found = list(stream(answers(time_s, voices), TASK))
+    for answer, wanted in zip(found, faces, strict=True):
+        for row, same in zip(answer.predictions, wanted.predictions, strict=True):
+            assert row.label == same.label
+            assert (row.raw is None) == (same.raw is None)
+            if row.probabilities is not None:
+                np.testing.assert_array_equal(row.probabilities, same.probabilities)

@@ -153,3 +153,18 @@ def test_an_interrupted_run_leaves_the_rows_that_were_done(tmp_path: Path, suffi
         run()
     read_again = {".csv": polars.read_csv, ".jsonl": polars.read_ndjson, ".parquet": polars.read_parquet}[suffix]
     assert read_again(path)["source"].to_list() == ["a.jpg", "b.jpg"]
+
+
+def test_models_of_face_and_voice_say_what_their_answers_rest_on(tmp_path: Path) -> None:
+    both = row(modalities="face+voice", w_face=0.4, w_voice=0.6, raw=np.array([0.5, 0.5], np.float32))
+    nothing = Prediction(source="a.jpg", status="no_face", modalities="")
+    answer = result(both, nothing)
+    wanted = (*column_names(LABELS, smoothed=True), "modalities", "w_face", "w_voice")
+    first, second = read(answer.save(tmp_path / "t.csv"))
+    assert tuple(first) == tuple(answer.columns) == column_names(LABELS, smoothed=True, shared=True) == wanted
+    assert (first["modalities"], first["w_face"], first["w_voice"]) == ("face+voice", "0.400000", "0.600000")
+    assert (second["modalities"], second["w_face"], second["w_voice"]) == ("", "", "")
+    assert answer.columns["modalities"].tolist() == ["face+voice", ""]
+    np.testing.assert_array_equal(answer.columns["w_voice"], [0.6, np.nan])
+    lines = answer.save(tmp_path / "t.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["modalities"] for line in lines] == ["face+voice", None]

@@ -18,6 +18,11 @@ from mien.schema.labels import BASIC_7, LABEL_SETS
 from mien.schema.tables import resolve
 
 BASES = sorted(RECIPES)
+INPUTS = {
+    ("keypoint_graph", ""): {"clip", "landmarks"},
+    ("gcsa_av", "a"): {"sound"},
+    ("gcsa_av", "va"): {"clip", "sound", "has_sound", "has_face"},
+}
 
 
 def flat(value: Any, path: str = "") -> dict[str, Any]:
@@ -37,7 +42,7 @@ def test_a_recipe_is_a_run_of_its_name_that_can_be_written_down(name):
     assert isinstance(run.model, type(resolve(MODELS[run.architecture])()))
     assert run.data.reader in READERS
     assert READERS[run.data.reader].read
-    assert run.model.inputs().keys() == ({"clip", "landmarks"} if run.architecture == "keypoint_graph" else {"image"})
+    assert run.model.inputs().keys() == INPUTS.get((run.architecture, getattr(run.model, "modality", "")), {"image"})
     assert from_json(json.loads(json.dumps(to_json(run)))) == run
     labels = LABEL_SETS.get(run.data.label_set or READERS[run.data.reader].labels or "", BASIC_7)
     assert callable(run.loss.build(labels))

@@ -81,3 +81,9 @@ def test_what_the_paper_reports_of_its_own_network():
 def test_an_unknown_paper_is_told():
     with pytest.raises(ConfigError, match="product_cross"):
         reference("product_cros")
+
+
+def test_gcsa_av_is_printed_as_it_is():
+    assert values("1", "gcsa_av") == [0.23, 0.3189, 0.3553, 0.3959, 0.4262, 0.4592, 0.4651]
+    beside = reported("gcsa_av", "aff_wild2", "gcsa_av_aff_wild2_t1_v_gcsa")
+    assert [row["row"] for row in beside] == ["Base + GCSA, V", "ours"]

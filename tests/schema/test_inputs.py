@@ -7,9 +7,11 @@ from mien.schema.errors import ConfigError
 from mien.schema.inputs import (
     ClipSpec,
     CropSpec,
+    FlagSpec,
     ImageSpec,
     InputSpec,
     LandmarkSpec,
+    SoundSpec,
     specs_from_json,
     specs_hash,
     specs_to_json,
@@ -21,6 +23,8 @@ SPECS: dict[str, InputSpec] = {
     "clip": CLIP,
     "landmarks": LandmarkSpec(n_frames=6, size_px=48, source_px=40),
 }
+SOUND = SoundSpec(n_mels=40, hop=200, f_max=7000.0, mel_scale="htk", n_frames=64)
+HEARD: dict[str, InputSpec] = {"sound": SOUND, "has_sound": FlagSpec(), "has_face": FlagSpec()}
 
 
 def test_the_round_trip_through_json() -> None:
@@ -32,6 +36,43 @@ def test_the_round_trip_through_json() -> None:
 def test_shapes_are_those_of_one_input() -> None:
     assert [spec.shape for spec in SPECS.values()] == [(3, 64, 64), (6, 3, 48, 48), (6, 68, 2)]
     assert [spec.crop_px for spec in SPECS.values()] == [48, 48, 40]
+
+
+def test_sound_and_flags_through_json() -> None:
+    written = json.loads(json.dumps(specs_to_json(HEARD)))
+    assert specs_from_json(written) == HEARD
+    assert written["sound"] == {
+        "kind": "sound", "sample_rate": 16_000, "n_fft": 400, "hop": 200, "n_mels": 40, "f_min": 20.0,
+        "f_max": 7000.0, "mel_scale": "htk", "floor": 1e-6, "n_frames": 64,
+    }  # fmt: skip
+    assert written["has_face"] == {"kind": "flag"}
+    assert [spec.shape for spec in HEARD.values()] == [(1, 40, 64), (), ()]
+    assert len({specs_hash({"sound": spec}) for spec in (SoundSpec(), SOUND, replace(SOUND, floor=1e-5))}) == 3
+
+
+def test_how_long_a_network_listens() -> None:
+    assert (SoundSpec().n_samples, SoundSpec().seconds, SoundSpec().shape) == (20_480, 1.28, (1, 64, 128))
+    assert (SOUND.n_samples, SOUND.seconds) == (12_800, 0.8)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"hop": 0}, "at least 1"),
+        ({"n_mels": 0}, "at least 1"),
+        ({"f_max": 8000.5}, "half the sample rate, 8000 Hz"),
+        ({"f_min": 9000.0}, "half the sample rate"),
+        ({"f_min": -1.0}, "half the sample rate"),
+        ({"mel_scale": "bark"}, "allowed: slaney, htk"),
+        ({"floor": 0.0}, "above 0"),
+        ({"floor": float("nan")}, "above 0"),
+    ],
+)
+def test_sounds_that_cannot_be(fields: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        SoundSpec(**fields)
+    with pytest.raises(ConfigError, match=message):
+        specs_from_json({"sound": specs_to_json({"sound": SOUND})["sound"] | fields})
 
 
 def test_a_frame_of_a_clip_is_cut_as_an_image() -> None:
@@ -77,6 +118,8 @@ def test_any_field_changes_the_hash() -> None:
         ({"kind": "hologram"}, "knows: image, clip, landmarks"),
         ({"kind": "clip", "crop": {}, "smell": 1}, "another version"),
         ({"kind": "landmarks"}, "another version"),
+        ({"kind": "sound", "echo": 1}, "another version"),
+        ({"kind": "flag", "value": 1}, "another version"),
     ],
 )
 def test_what_is_unknown_is_named(raw: dict, message: str) -> None:
@@ -96,3 +139,13 @@ def test_mistakes_are_named() -> None:
         LandmarkSpec(n_points=5)
     with pytest.raises(ConfigError, match="at least 1 pixel"):
         ImageSpec(source_px=0)
+
+
+def test_clips_around_a_moment_say_how_long_they_are() -> None:
+    clip = {"clip": ClipSpec()}
+    assert "seconds" not in specs_to_json(clip)["clip"]
+    around = {"clip": ClipSpec(seconds=1.28)}
+    assert specs_from_json(specs_to_json(around)) == around
+    assert specs_hash(around) != specs_hash(clip)
+    with pytest.raises(ConfigError, match="cover more than 0 seconds"):
+        ClipSpec(seconds=0.0)

@@ -16,6 +16,7 @@ from mien.predict.sources import sources
 from mien.runtime.bundle import Bundle, find_bundle
 from mien.runtime.session import Precision, Session, open_session
 from mien.schema.errors import ConfigError, MienError
+from mien.schema.inputs import FlagSpec, InputSpec, SoundSpec
 
 WARM_UP = 5
 BATCHES = (1, 32)
@@ -106,7 +107,14 @@ def _measure_photos(options: Benchmark) -> None:
 
 
 def _inputs(bundle: Bundle) -> str:
-    return ", ".join(f"{name} {spec.size_px} x {spec.size_px} pixels" for name, spec in bundle.inputs.items())
+    return ", ".join(f"{name} {_size(spec)}" for name, spec in bundle.inputs.items() if not isinstance(spec, FlagSpec))
+
+
+def _size(spec: InputSpec) -> str:
+    if isinstance(spec, SoundSpec):
+        return f"{spec.seconds:g} seconds"
+    assert not isinstance(spec, FlagSpec)
+    return f"{spec.size_px} x {spec.size_px} pixels"
 
 
 def _ms(seconds: float) -> str:

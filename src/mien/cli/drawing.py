@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from mien.schema.errors import ConfigError
 
 if TYPE_CHECKING:
-    from mien.media.video import FrameReader
+    from mien.media.video import Frame, FrameReader
     from mien.media.video_writer import VideoWriter
     from mien.predict.answer import Answer
     from mien.predict.draw import Rgb
@@ -30,15 +30,18 @@ class Drawing(AbstractContextManager["Drawing"]):
         labels: the classes.
         style: further arguments of ``draw_predictions``.
         options: how videos are read. Frames that come without their pixels are read once more.
+        by_moments: whether answers are those of moments, each drawn on the frame that is shown then.
     """
 
     folder: Path
     labels: "LabelSet"
     style: dict[str, Any]
     options: "VideoOptions"
+    by_moments: bool = False
     _taken: set[Path] = field(default_factory=set)
     _video: "tuple[Video, VideoWriter] | None" = None
     _again: "FrameReader | None" = None
+    _shown: "Frame | None" = None
 
     def __post_init__(self) -> None:
         try:
@@ -60,8 +63,7 @@ class Drawing(AbstractContextManager["Drawing"]):
             return
         drawn = draw_predictions(image, list(answer.predictions), self.labels, is_frame=is_frame, **self.style)
         if is_frame:
-            assert answer.time_s is not None
-            self._writer(answer).write(drawn, answer.time_s)
+            self._add(answer, drawn)
             return
         path = self._free(answer.source)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -75,27 +77,46 @@ class Drawing(AbstractContextManager["Drawing"]):
             self._video = None
         self._finish()
 
-    def _frame(self, answer: "Answer") -> "Rgb":
+    def _add(self, answer: "Answer", drawn: "Rgb") -> None:
+        """A frame of a video. The first moment lies behind the beginning, and its frame is shown from there on."""
+        assert answer.time_s is not None
+        is_first = self._video is None
+        writer = self._writer(answer, drawn)
+        if is_first and self.by_moments and answer.time_s > self.options.start_s:
+            writer.write(drawn, self.options.start_s)
+        writer.write(drawn, answer.time_s)
+
+    def _frame(self, answer: "Answer") -> "Rgb | None":
         """The pixels of a frame: those that came with it, else read in step with the answers."""
+        assert answer.frame is not None
         if answer.image is not None:
             return answer.image
         if self._again is None:
-            self._again = self.options.open(cast("Video", answer.source))
-        return next(frame.image for frame in self._again if frame.number == answer.frame)
+            self._again = self._open(cast("Video", answer.source))
+        while self._shown is None or self._shown.number < answer.frame:
+            frame = next(self._again, None)
+            if frame is None:
+                break
+            self._shown = frame
+        return None if self._shown is None else self._shown.image
 
-    def _writer(self, answer: "Answer") -> "VideoWriter":
-        """The file of the video that is being read."""
+    def _open(self, video: "Video") -> "FrameReader":
+        """The frames that were read, or, of moments, all those that may be shown."""
+        from mien.predict.grid import around
+
+        return (around(video, self.options) if self.by_moments else self.options).open(video)
+
+    def _writer(self, answer: "Answer", drawn: "Rgb") -> "VideoWriter":
+        """The file of the video that is being read; all its frames have the size of the first."""
         from mien.media.video_writer import VideoWriter
-        from mien.predict.draw import frame_scale
         from mien.predict.sources import Video
 
         if self._video is None:
             video, info = answer.source, answer.info
             assert isinstance(video, Video) and info is not None
-            scale = frame_scale(info.height, info.width)
             writer = VideoWriter(
                 self._free(video, ".mp4"),
-                replace(info, width=round(info.width * scale), height=round(info.height * scale)),
+                replace(info, width=drawn.shape[1], height=drawn.shape[0]),
                 sound_from=video.content if isinstance(video.content, Path) else None,
                 start_s=self.options.start_s,
                 end_s=self.options.end_s,
@@ -106,7 +127,7 @@ class Drawing(AbstractContextManager["Drawing"]):
     def _finish(self) -> None:
         if self._again is not None:
             self._again.close()
-            self._again = None
+            self._again = self._shown = None
         if self._video is not None:
             _, writer = self._video
             self._video = None

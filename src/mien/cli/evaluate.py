@@ -30,6 +30,7 @@ class Evaluate:
         crop: whole for a model that was trained on pictures as they are.
         pictures: let the model find the faces of whole pictures with marked faces, a classifier with mien's finder; a
             face that is not found is an error. A model that finds the faces itself is always measured so.
+        smooth: where frames of videos are labelled one by one, average the answers over so many frames, an odd number.
         resamples: of the bootstrap intervals.
         seed: of the bootstrap.
         end_to_end: also place the faces in larger scenes of several sizes and read those as photos; a face that is
@@ -48,6 +49,7 @@ class Evaluate:
     precision: Literal["fp32", "bf16"] = "fp32"
     crop: Literal["face", "whole"] = "face"
     pictures: bool = False
+    smooth: int = 1
     resamples: int = 1000
     seed: int = 0
     end_to_end: bool = False
@@ -70,6 +72,7 @@ def run(arguments: Sequence[str]) -> int:
         precision=options.precision,
         crop=options.crop,
         pictures=options.pictures,
+        smooth=options.smooth,
         resamples=options.resamples,
         seed=options.seed,
         **({} if options.fold is None else {"data": _held_back(options)}),

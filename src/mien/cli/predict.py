@@ -1,4 +1,4 @@
-"""``mien predict PATH…``: photos and videos in, a table, drawn pictures and annotated videos out."""
+"""``mien predict PATH…``: photos, videos and sounds in, a table, drawn pictures and annotated videos out."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mien.cli.drawing import Drawing
     from mien.predict.answer import Answer
     from mien.predict.flow import Flow
+    from mien.predict.sources import Picture, Video
     from mien.predict.watch import VideoOptions
     from mien.predict.windows import ClipPredictor
 
@@ -27,7 +28,8 @@ class Predict:
 
     Attributes:
         paths: photos, videos, folders (all of both in and below them), patterns such as 'photos/*.jpg', numbered
-            frames as 'frames/%05d.png', a camera as 0, or - for a video from the standard input.
+            frames as 'frames/%05d.png', a camera as 0, or - for a video from the standard input; with a model that
+            listens also files of sound.
         model: name or folder of a trained model; `mien models list` shows the names.
         out: also write the table to this .csv, .jsonl or .parquet file.
         resume: go on with the table in --out: what it has is kept, the last source in it is read again.
@@ -41,8 +43,8 @@ class Predict:
         tile_px: of models that find the faces themselves, also look at overlapping tiles of this side, for small faces.
         crops: take each picture for one face that is cut out already, without searching for faces.
         landmarks: draw the 68 points of each face as well.
-        every: of videos, read each n-th frame.
-        fps: of videos, read at most so many frames a second.
+        every: of videos, read each n-th frame; a model of face and voice answers for each n-th moment.
+        fps: of videos, read at most so many frames a second; a model of face and voice answers for so many moments.
         start: of videos, read from this second on.
         end: of videos, read up to this second.
         smooth: of videos, steady the answers over time: causal looks back only, centred both ways, auto is causal for
@@ -90,11 +92,10 @@ def predict(options: Predict) -> int:
     from mien.cli.show import Report
     from mien.predict.episode_table import EpisodeWriter
     from mien.predict.loading import load
+    from mien.predict.moments import MomentPredictor
     from mien.predict.resume import Done, done_in
-    from mien.predict.sources import Video, sources
     from mien.predict.table import TableWriter
     from mien.predict.watch import VideoOptions
-    from mien.predict.windows import ClipPredictor
 
     if options.resume and options.out is None:
         raise ConfigError("--resume goes on with a table; name it with --out")
@@ -109,22 +110,25 @@ def predict(options: Predict) -> int:
         finder=None if options.crops else "default",
         **({} if options.tile_px is None else {"tile_px": options.tile_px}),
     )
-    reads_clips = isinstance(predictor, ClipPredictor)
-    if reads_clips and options.draw:
-        raise ConfigError("--draw shows the answers of models of single faces; a model of clips answers by windows")
-    smoothed = (
-        not reads_clips and options.smooth != "none" and any(isinstance(one, Video) for one in sources(options.paths))
-    )
+    by_moments = isinstance(predictor, MomentPredictor)
+    if options.draw:
+        _check_drawing(predictor, options)
     report = Report(
         labels=predictor.labels, top=options.top or SHOWN_LABELS, model=predictor.model, written=options.out is not None
     )
     with ExitStack() as stack:
         table, done = None, Done()
         if options.out:
-            table = TableWriter(options.out, predictor.labels, predictor.model, smoothed=smoothed)
+            table = TableWriter(
+                options.out,
+                predictor.labels,
+                predictor.model,
+                smoothed=_is_smoothed(predictor, options),
+                shared=by_moments,
+            )
             done = done_in(options.out, table.names) if options.resume else done
             stack.enter_context(table.keeping(done.length))
-        drawing = _drawing(options, predictor, video, stack) if options.draw else None
+        drawing = _drawing(options, predictor, video, stack, by_moments) if options.draw else None
         episodes = stack.enter_context(EpisodeWriter(options.episodes, predictor.labels)) if options.episodes else None
         stack.callback(report.print, options.out, options.draw)
         for answer in _answers(predictor, options, video, done.sources):
@@ -137,12 +141,54 @@ def predict(options: Predict) -> int:
     return int(options.strict and report.errors > 0)
 
 
-def _drawing(options: Predict, predictor: "Flow | ClipPredictor", video: "VideoOptions", stack: ExitStack) -> "Drawing":
+def _check_drawing(predictor: "Flow | ClipPredictor", options: Predict) -> None:
+    """Refuse what cannot be drawn before anything is read."""
+    from mien.predict.moments import MomentPredictor
+    from mien.predict.sources import SoundFile, Video
+    from mien.predict.windows import ClipPredictor
+
+    if isinstance(predictor, ClipPredictor):
+        raise ConfigError("--draw shows the answers of models of single faces; a model of clips answers by windows")
+    if not isinstance(predictor, MomentPredictor):
+        return
+    if predictor.clip is None:
+        raise ConfigError("--draw draws on pictures, and this model listens to voices alone; leave it out")
+    given = list(_sources(predictor, options))
+    if given and all(isinstance(one, SoundFile) for one in given):
+        raise ConfigError("--draw draws on pictures, and there are files of sound alone; leave it out")
+    if any(isinstance(one, Video) and one.is_live for one in given):
+        raise ConfigError(
+            "--draw with a model of face and voice needs files: a camera or the standard input cannot be read twice"
+        )
+
+
+def _is_smoothed(predictor: "Flow | ClipPredictor", options: Predict) -> bool:
+    """Whether the table has smoothed answers: those of videos, and of sounds where somebody listens."""
+    from mien.predict.sources import SoundFile, Video
+    from mien.predict.windows import ClipPredictor
+
+    if isinstance(predictor, ClipPredictor) or options.smooth == "none":
+        return False
+    return any(
+        isinstance(one, Video) and (predictor.hears or not isinstance(one, SoundFile))
+        for one in _sources(predictor, options)
+    )
+
+
+def _sources(predictor: "Flow | ClipPredictor", options: Predict) -> "Iterator[Picture | Video]":
+    from mien.predict.sources import sources
+
+    return sources(options.paths, sounds=predictor.hears)
+
+
+def _drawing(
+    options: Predict, predictor: "Flow | ClipPredictor", video: "VideoOptions", stack: ExitStack, by_moments: bool
+) -> "Drawing":
     from mien.cli.drawing import Drawing
 
     assert options.draw is not None
     style = {"top": options.top, "landmarks": options.landmarks, "outline": options.outline}
-    drawing = Drawing(folder=options.draw, labels=predictor.labels, style=style, options=video)
+    drawing = Drawing(folder=options.draw, labels=predictor.labels, style=style, options=video, by_moments=by_moments)
     return stack.enter_context(drawing)
 
 
@@ -150,12 +196,10 @@ def _answers(
     predictor: "Flow | ClipPredictor", options: Predict, video: "VideoOptions", done: frozenset[str]
 ) -> Iterator["Answer"]:
     """The answers one by one, without those that are known, with a progress bar on a terminal."""
-    from mien.predict.sources import sources
-
-    left = (one for one in sources(options.paths) if one.name not in done)
+    left = (one for one in _sources(predictor, options) if one.name not in done)
     answers = predictor.stream(left, keep_images=options.draw is not None, video=video)
     if not sys.stderr.isatty():
         return answers
     from mien.cli.progress import shown
 
-    return shown(answers, list(sources(options.paths)))
+    return shown(answers, list(_sources(predictor, options)))

@@ -45,31 +45,43 @@ SPARE_STYLES = ("yellow", "cyan", "magenta", "green", "blue", "red", "bright_red
 
 @dataclass(slots=True)
 class VideoTally:
-    """How many frames or windows of a video showed which face with which expression."""
+    """How many frames, moments or windows of a video showed which face with which expression.
+
+    A voice without a face is counted as the face ``None``.
+    """
 
     frames: int = 0
     windows: int = 0
     end_s: float = 0.0
-    faces: dict[int, Counter[str]] = field(default_factory=dict)
+    thing: str = "frame"
+    faces: dict[int | None, Counter[str]] = field(default_factory=dict)
 
     def add(self, answer: "Answer") -> None:
-        """Take one frame, one window, or what is said of the whole video."""
-        self.frames += answer.frame is not None
+        """Take one frame, one moment, one window, or what is said of the whole video."""
+        self.frames += answer.time_s is not None
         self.end_s = answer.time_s or self.end_s
         for row in answer.predictions:
-            self.windows += answer.frame is None and row.frame is not None
-            if row.face_id is not None:
+            self.windows += answer.time_s is None and row.frame is not None
+            self.thing = self.thing if row.modalities is None else "moment"
+            if row.face_id is not None or row.modalities == "voice":
                 word = row.label or STATUS_WORDS.get(row.status, row.status)
                 self.faces.setdefault(row.face_id, Counter())[word] += 1
 
     def lines(self, name: str, top: int) -> list[str]:
         """One line for the video and one for each face, with the share of its frames by expression."""
-        lines = [f"{name}  {_count(self.frames, 'frame')}, to {self.end_s:.1f} s, {_count(len(self.faces), 'face')}"]
+        found = [_count(self.n_faces, "face"), *(["a voice alone"] if None in self.faces else [])]
+        lines = [f"{name}  {_count(self.frames, self.thing)}, to {self.end_s:.1f} s, {', '.join(found)}"]
         for face_id, counts in self.faces.items():
             total = counts.total()
             told = ", ".join(f"{word} {count / total:.0%}" for word, count in counts.most_common(top))
-            lines.append(f"  face {face_id}  {_count(total, 'frame')}  {told}")
+            who = "voice alone" if face_id is None else f"face {face_id}"
+            lines.append(f"  {who}  {_count(total, self.thing)}  {told}")
         return lines
+
+    @property
+    def n_faces(self) -> int:
+        """How many faces there were."""
+        return sum(face_id is not None for face_id in self.faces)
 
 
 class Report:
@@ -83,14 +95,14 @@ class Report:
         self.videos: dict[str, VideoTally] = {}
 
     def add(self, answer: "Answer") -> None:
-        """Take the rows of one photo, frame or window; of frames only the counts are kept."""
+        """Take the rows of one photo, frame, moment or window; of frames and moments only the counts are kept."""
         from mien.predict.sources import Video
 
         predictions = answer.predictions
         self.errors += sum(prediction.status == "error" for prediction in predictions)
         if isinstance(answer.source, Video):
             self.videos.setdefault(answer.source.name, VideoTally()).add(answer)
-            if answer.frame is not None:
+            if answer.time_s is not None:
                 return
         else:
             self.photos += 1
@@ -136,11 +148,12 @@ class Report:
             return []
         frames = sum(tally.frames for tally in self.videos.values())
         windows = sum(tally.windows for tally in self.videos.values())
-        counts = [_count(frames, "frame")] if frames else []
+        thing = "moment" if any(tally.thing == "moment" for tally in self.videos.values()) else "frame"
+        counts = [_count(frames, thing)] if frames else []
         return [_count(len(self.videos), "video"), *counts, *([_count(windows, "window")] if windows else [])]
 
     def _n_faces(self) -> int:
-        return self.faces + sum(len(tally.faces) for tally in self.videos.values())
+        return self.faces + sum(tally.n_faces for tally in self.videos.values())
 
     def plain(self) -> list[str]:
         """The rows as aligned text, without colour or frames."""

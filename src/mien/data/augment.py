@@ -1,5 +1,7 @@
 """Random changes of training faces, in three places: the cut and its pixels, the input array, the batch.
 
+Voices are changed in two: the samples and the log-mel picture.
+
 Every function draws from the generator it is given and from nothing else, so a sample's augmentation depends on its
 seed alone, however many workers there are. Evaluation runs none of this.
 """
@@ -65,6 +67,12 @@ class Augment:
         mixup: parameter of the Beta distribution of mix-up (Zhang 2018); 0 is off.
         cutmix: parameter of the Beta distribution of cut-mix (Yun 2019); 0 is off.
         mix: probability that a batch is mixed, if ``mixup`` or ``cutmix`` is on.
+        mel_freq_masks: stretches of bands of a log-mel picture that are erased (SpecAugment, Park et al. 2019).
+        mel_freq_most: most bands of one.
+        mel_time_masks: stretches of time that are erased.
+        mel_time_most: most columns of one.
+        sound_noise: white noise of up to this share of the loudness is added.
+        sound_shift_s: the sound moves against the pictures by up to this time.
     """
 
     flip: float = 0.0
@@ -91,6 +99,12 @@ class Augment:
     mixup: float = 0.0
     cutmix: float = 0.0
     mix: float = 1.0
+    mel_freq_masks: int = 0
+    mel_freq_most: int = 8
+    mel_time_masks: int = 0
+    mel_time_most: int = 16
+    sound_noise: float = 0.0
+    sound_shift_s: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("flip", "blur", "noise", "jpeg", "erase", "cutout", "mix"):
@@ -102,6 +116,16 @@ class Augment:
             raise ConfigError(f"augment.crop_area is (smallest, largest) in (0, 1]; given: {self.crop_area}")
         if not 0 <= self.scale_ratio < 1:
             raise ConfigError(f"augment.scale_ratio lies in [0, 1); given: {self.scale_ratio}")
+        for name in (
+            "mel_freq_masks",
+            "mel_freq_most",
+            "mel_time_masks",
+            "mel_time_most",
+            "sound_noise",
+            "sound_shift_s",
+        ):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"augment.{name} is at least 0; given: {getattr(self, name)}")
 
     @property
     def photometric(self) -> bool:
@@ -200,6 +224,28 @@ def augment_batch(
         mixed, kept = _paste(images, kept, rng)
     blended = kept * distributions + (1 - kept) * distributions[::-1]
     return mixed.astype(np.float32), blended.astype(np.float32)
+
+
+def augment_sound(samples: NDArray[np.float32], config: Augment, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Noise in proportion to the loudness of ``float32 [N]``; silence stays silence."""
+    if not config.sound_noise:
+        return samples
+    level = rng.uniform(0, config.sound_noise) * np.sqrt(np.mean(samples.astype(np.float64) ** 2))
+    noisy: NDArray[np.float32] = (samples + level * rng.standard_normal(len(samples))).astype(np.float32)
+    return noisy
+
+
+def mask_sound(picture: NDArray[np.float32], config: Augment, rng: np.random.Generator) -> None:
+    """Erase stretches of bands and of time of ``float32 [1, M, T]`` in place; 0 is the mean of the picture."""
+    for axis, masks, most in (
+        (1, config.mel_freq_masks, config.mel_freq_most),
+        (2, config.mel_time_masks, config.mel_time_most),
+    ):
+        size = picture.shape[axis]
+        for _ in range(masks):
+            width = int(rng.integers(0, min(most, size) + 1))
+            start = int(rng.integers(0, size - width + 1))
+            picture[(slice(None),) * axis + (slice(start, start + width),)] = 0
 
 
 def _tone_curve(config: Augment, spread: NDArray[np.float64]) -> NDArray[np.uint8]:

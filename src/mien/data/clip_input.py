@@ -49,7 +49,9 @@ class ClipInput:
 
     def resized(self, size_px: int) -> "ClipInput":
         """The same for an input of another side."""
-        inputs = {name: replace(spec, size_px=size_px) for name, spec in self.inputs.items()}
+        inputs: dict[str, InputSpec] = {"clip": replace(self.spec, size_px=size_px)}
+        if self.landmarks is not None:
+            inputs["landmarks"] = replace(self.landmarks, size_px=size_px)
         return ClipInput(inputs, augment=self.augment, whole=self.whole)
 
     def frames_of(self, length: int, rng: np.random.Generator | None = None) -> NDArray[np.int64]:

@@ -25,7 +25,19 @@ from mien.media.image import read_source
 from mien.runtime.cache import atomic_path, cache_dir
 from mien.schema.errors import DatasetError
 from mien.schema.prediction import Alignment, Face
-from mien.schema.sample import Clip, Composed, CsvRow, File, FrameFolder, Rendered, RenderedClip, Sample, ZipMember
+from mien.schema.sample import (
+    Clip,
+    Composed,
+    CsvRow,
+    File,
+    FrameFolder,
+    Recording,
+    Rendered,
+    RenderedClip,
+    RenderedVoice,
+    Sample,
+    ZipMember,
+)
 
 FINDER_VERSION = "faces_v2"
 """A change of what is found is a new name."""
@@ -234,13 +246,15 @@ def _picture(sample: Sample, members: Mapping[Path, Mapping[str, tuple[int, int]
             return path.stat().st_size if path.is_file() else 0
         case FrameFolder(paths):
             return tuple((path.name, path.stat().st_size) for path in paths if path.is_file())
-        case Clip(path, start_s, end_s):
+        case Clip(path, start_s, end_s) | Recording(path, start_s, end_s):
             return start_s, end_s, path.stat().st_size if path.is_file() else 0
         case ZipMember(archive, member):
             return members[archive].get(member, (0, 0))
         case CsvRow(path, offset):
             return offset, path.stat().st_size if path.is_file() else 0
-        case Rendered(renderer, index, seed) | RenderedClip(renderer, index, seed):
+        case (
+            Rendered(renderer, index, seed) | RenderedClip(renderer, index, seed) | RenderedVoice(renderer, index, seed)
+        ):
             return renderer, index, seed
         case Composed(renderer, _, split, index, seed, material):
             return renderer, split, index, seed, material

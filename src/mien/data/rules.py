@@ -1,5 +1,7 @@
 """What an annotation means: from votes or a single label to a distribution over classes."""
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 import numpy as np
@@ -23,13 +25,16 @@ def distribution_of(targets: Targets, labels: LabelSet, rule: LabelRule) -> NDAr
 
     A single label needs no rule and is one-hot; where a sample has votes too, ``votes`` takes these. Votes follow
     FERPlus (Barsoum et al. 2016, and its published code): an answer given once counts as none, and the winner is sought
-    over all answers, classes or not.
+    over all answers, classes or not. A clip whose frames are labelled one by one has the share of each class in them,
+    whatever the rule.
 
     Args:
         targets: the annotation.
         labels: the classes, in order.
         rule: what votes mean.
     """
+    if targets.frames is not None:
+        return _from_frames(targets.frames, labels)
     if targets.votes is not None and (targets.label is None or rule == "votes"):
         return _from_votes(targets.votes, labels, rule)
     if targets.label is None:
@@ -54,6 +59,15 @@ def _from_votes(votes: tuple[tuple[str, float], ...], labels: LabelSet, rule: La
     kept = dict(zip(names, counts, strict=True))
     shares = np.array([kept.get(name, 0.0) for name in labels.names])
     distribution: NDArray[np.float32] = (shares / shares.sum()).astype(np.float32)
+    return distribution
+
+
+def _from_frames(frames: Sequence[str | None], labels: LabelSet) -> NDArray[np.float32] | str:
+    found = Counter(frames)
+    counts = np.array([found[name] for name in labels.names], np.float64)
+    if not counts.any():
+        return "no frame has a label of these classes"
+    distribution: NDArray[np.float32] = (counts / counts.sum()).astype(np.float32)
     return distribution
 
 

@@ -17,7 +17,7 @@ from mien.data.readers import READERS
 from mien.data.rules import RULES, LabelRule, distribution_of
 from mien.schema.errors import ConfigError, DatasetError
 from mien.schema.labels import LABEL_SETS, LabelSet
-from mien.schema.sample import Clip, Composed, File, FrameFolder, Sample, Source, Targets
+from mien.schema.sample import Clip, Composed, File, FrameFolder, Recording, Sample, Source, Targets
 
 MIN_HALVED = 100
 """Validation parts smaller than this are not halved: both halves would be too small to mean anything."""
@@ -321,7 +321,8 @@ def _hash(name: str) -> str:
 def _describe(sample: Sample) -> str:
     known = [(f.name, getattr(sample.targets, f.name)) for f in fields(Targets)]
     annotation = [(name, value) for name, value in known if value is not None]
-    return repr((sample.key, sample.split, sample.folds, sample.box, _extent(sample.source), annotation))
+    heard = () if sample.sound is None else (_extent(sample.sound),)
+    return repr((sample.key, sample.split, sample.folds, sample.box, _extent(sample.source), annotation, *heard))
 
 
 def _extent(source: Source) -> object:
@@ -329,7 +330,7 @@ def _extent(source: Source) -> object:
     match source:
         case File(path):
             return path.stat().st_size if path.exists() else 0
-        case Clip(path, start_s, end_s):
+        case Clip(path, start_s, end_s) | Recording(path, start_s, end_s):
             return path.stat().st_size if path.exists() else 0, start_s, end_s
         case FrameFolder(paths):
             return len(paths)

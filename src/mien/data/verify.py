@@ -12,6 +12,7 @@ from mien.data.splits import DataConfig, data_fingerprint, label_set_of
 from mien.media.archive import member_sizes
 from mien.media.clip_source import all_frames
 from mien.media.image import read_source
+from mien.media.sound_source import read_sound_source
 from mien.schema.errors import MediaError
 from mien.schema.labels import LabelSet
 from mien.schema.sample import (
@@ -20,8 +21,10 @@ from mien.schema.sample import (
     CsvRow,
     File,
     FrameFolder,
+    Recording,
     Rendered,
     RenderedClip,
+    RenderedVoice,
     Sample,
     Source,
     ZipMember,
@@ -36,9 +39,10 @@ class SplitReport:
     """One split as it was found.
 
     Attributes:
-        samples: number of annotated faces.
+        samples: number of annotated faces, clips or utterances.
         expected: published number, several where distributions differ, empty where none is known.
-        classes: number of faces of each class under the label rule, in the order of the label set.
+        classes: number of them of each class under the label rule, in the order of the label set; of clips whose frames
+            are labelled one by one the number of frames.
         expected_classes: published number of each class, empty where none is known.
         unlabelled: number of faces without a class, by reason.
     """
@@ -145,7 +149,7 @@ def _missing(samples: Iterable[Sample]) -> list[str]:
     keys = []
     for sample in samples:
         match sample.source:
-            case File(path) | CsvRow(path, _) | Clip(path):
+            case File(path) | CsvRow(path, _) | Clip(path) | Recording(path):
                 there = path.is_file()
             case FrameFolder(paths):
                 there = all(path.is_file() for path in paths)
@@ -153,8 +157,10 @@ def _missing(samples: Iterable[Sample]) -> list[str]:
                 if archive not in members:
                     members[archive] = member_sizes(archive)
                 there = member in members[archive]
-            case Rendered() | RenderedClip() | Composed():
+            case Rendered() | RenderedClip() | RenderedVoice() | Composed():
                 there = True
+        if isinstance(sample.sound, Recording):
+            there = there and sample.sound.path.is_file()
         if not there:
             keys.append(sample.key)
     return keys
@@ -165,6 +171,9 @@ def _split(
 ) -> SplitReport:
     classes, unlabelled = Counter[str](), Counter[str]()
     for sample in samples:
+        if sample.targets.frames is not None:
+            classes.update(name for name in sample.targets.frames if name is not None)
+            continue
         found = distribution_of(sample.targets, labels, rule)
         if isinstance(found, str):
             unlabelled[found] += 1
@@ -200,6 +209,8 @@ def _unreadable(samples: Iterable[Sample], missing: Collection[str]) -> list[str
     for sample in (s for s in samples if s.key not in missing):
         try:
             _decode(sample.source)
+            if sample.sound is not None:
+                _decode(sample.sound)
         except MediaError as error:
             failed.append(f"{sample.key}: {error}")
     return failed
@@ -210,7 +221,10 @@ def _decode(source: Source) -> None:
         case FrameFolder() | Clip():
             if sum(1 for _ in all_frames(source)) == 0:
                 raise MediaError("it has no frame")
-        case RenderedClip():
+        case Recording():
+            if not read_sound_source(source).present:
+                raise MediaError("it has no sound")
+        case RenderedClip() | RenderedVoice():
             pass
         case _:
             read_source(source)

@@ -11,7 +11,7 @@ from torch import nn
 
 from mien.runtime.session import Arrays, OnnxSession, OpenVINOSession, Session
 from mien.schema.errors import BundleError
-from mien.schema.inputs import InputSpec, LandmarkSpec, PictureSpec
+from mien.schema.inputs import FlagSpec, InputSpec, LandmarkSpec, PictureSpec
 
 TOLERANCE = 1e-3
 """Largest difference from torch, relative to the largest value of the output (at least 1)."""
@@ -135,9 +135,11 @@ def _noise(specs: Mapping[str, InputSpec]) -> Iterator[dict[str, NDArray[np.floa
 
 
 def _drawn(spec: InputSpec, size: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Normal noise for pixels of faces, even noise for whole pictures, places all over the crop for landmarks."""
+    """Normal noise for faces and sound, even for pictures, places in the crop for landmarks, 0 or 1 for flags."""
     if isinstance(spec, LandmarkSpec):
         return rng.uniform(0, spec.size_px, (size, *spec.shape)).astype(np.float32)
+    if isinstance(spec, FlagSpec):
+        return rng.integers(0, 2, size).astype(np.float32)
     if isinstance(spec, PictureSpec):
         return rng.random((size, *spec.shape), np.float32)
     return rng.normal(size=(size, *spec.shape)).astype(np.float32)

@@ -10,11 +10,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.data.moment_input import is_momentary
+from mien.data.moment_plan import frame_by_frame
 from mien.data.readers import READERS, read_dataset
 from mien.data.splits import DataConfig, Labelled, Splits, data_fingerprint, make_splits
 from mien.engine.measure import Answers, Crop, answer
 from mien.engine.measure_clips import answer_clips
 from mien.engine.measure_detections import measure_bundle
+from mien.engine.measure_moments import answer_moments
 from mien.engine.report import Row, drawing_is_possible, write_answers, write_report
 from mien.engine.report_detections import write_picture_report
 from mien.engine.score import Resampling, classification_figures, headline, landmark_figures
@@ -83,6 +86,7 @@ def evaluate(
     data: DataConfig | None = None,
     crop: Crop = "face",
     pictures: bool = False,
+    smooth: int = 1,
     batch_size: int = 64,
     resamples: int = 1000,
     seed: int = 0,
@@ -107,6 +111,8 @@ def evaluate(
         crop: ``whole`` for a model that was trained on pictures as they are.
         pictures: let the model find the faces of the whole pictures, a classifier with mien's finder; a face that is
             not found is an error. A model that finds faces itself is always measured so.
+        smooth: of a dataset whose frames are labelled one by one, average the answers over so many frames, an odd
+            number; 1 is off.
         batch_size: faces in one run of the network.
         resamples: of the bootstrap intervals.
         seed: of the bootstrap.
@@ -138,6 +144,8 @@ def evaluate(
     else:
         session = open_session(bundle, runtime, device, precision=precision)
         settings = {"dataset": dataset, "crop": crop, "batch_size": batch_size, "progress": progress}
+        if is_momentary(bundle.inputs):
+            settings["smooth"] = described["smooth"] = smooth
         answers = answers_of(bundle, session, _all_samples(views), **settings)
         figures, described["crop"] = _figures(bundle, views, answers, how), crop
     report = {
@@ -171,7 +179,9 @@ def evaluate(
 
 
 def answers_of(bundle: Bundle, session: Session, samples: Sequence[Sample], **how: Any) -> Answers:
-    """What a network answers for faces, or for clips if that is what it reads; ``how`` as in :func:`answer`."""
+    """What a network answers for faces, clips or moments, whatever it reads; ``how`` as in :func:`answer`."""
+    if is_momentary(bundle.inputs):
+        return answer_moments(session, bundle.inputs, samples, **how)
     if "clip" in bundle.inputs:
         size = min(how.pop("batch_size", CLIP_BATCH), CLIP_BATCH)
         return answer_clips(session, bundle.inputs, samples, batch_size=size, **how)
@@ -199,7 +209,8 @@ def views_of(
             continue
         splits = make_splits(samples, replace(config, train_rule=rule, valid_rule=rule))
         for part, items in _parts(splits, split).items():
-            view, left_out = _view(part, rule, items, splits.labels, labels)
+            apart = tuple(frame_by_frame(items, splits.labels))
+            view, left_out = _view(part, rule, apart, splits.labels, labels)
             dropped = dropped or {**_of_part(splits.dropped, split), **left_out}
             views.append(view)
     if not views[0].samples:

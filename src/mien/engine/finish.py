@@ -9,13 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from mien.data.moment_input import is_momentary
 from mien.data.readers import READERS
 from mien.engine.run import Run
+from mien.metrics.calibration import softmax
 from mien.runtime.bundle import find_bundle
 from mien.schema.labels import LabelSet
 from mien.schema.tables import resolve
 from mien.tasks import task_from_json
 from mien.tasks.detect import Detect, corners
+from mien.tasks.fuse import Proportion, find_proportion
 
 EXPORT = "mien.deploy.export:export_bundle"
 CODE_LICENCE = WEIGHTS_LICENCE = "Apache-2.0"
@@ -50,9 +53,31 @@ def with_threshold(task: Detect, outputs: Mapping[str, NDArray[Any]], targets: M
     return replace(task, min_score=round(float(joined[order[f1.argmax()]]), 4))
 
 
+def with_proportion(
+    run: Run, outputs: Mapping[str, NDArray[Any]], targets: Mapping[str, NDArray[Any]]
+) -> tuple[Run, Proportion]:
+    """The run with the proportion of voice and face of the best macro F1, and what was found.
+
+    Args:
+        run: whose model adds probabilities in proportion.
+        outputs: ``voice_logits`` and ``face_logits`` of the selection part.
+        targets: its ``label``, ``has_sound`` and ``has_face``.
+    """
+    found = find_proportion(
+        targets["label"],
+        softmax(outputs["voice_logits"]),
+        softmax(outputs["face_logits"]),
+        has_sound=targets["has_sound"] > 0,
+        has_face=targets["has_face"] > 0,
+    )
+    return replace(run, model=replace(run.model, weights=found.weights)), found
+
+
 def _what(run: Run) -> str:
     if run.task == "detect":
         return "pictures"
+    if is_momentary(run.model.inputs()):
+        return "samples"
     return "clips" if "clip" in run.model.inputs() else "faces"
 
 

@@ -18,15 +18,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mien.data.loader import Batch, Epoch, batches
+from mien.data.moments import Moments
 from mien.data.sampling import epoch_indices
 from mien.data.scene_loader import PADDING
 from mien.engine import checkpoint
-from mien.engine.finish import calibrated, export, with_threshold
+from mien.engine.finish import calibrated, export, with_proportion, with_threshold
 from mien.engine.journal import Journal, read_journal, write_json
-from mien.engine.material import Loaded, Material, counts_of, gather, labels_of
+from mien.engine.material import Loaded, Material, counts_in, gather, labels_in
 from mien.engine.memory import keep_freed_memory
 from mien.engine.optim import ascend, descend, moving_average, set_rate
 from mien.engine.pace import Pace
+from mien.engine.pooling import first_of, pooled
 from mien.engine.progress import Bar
 from mien.engine.run import Run
 from mien.engine.start import build_model, hold_still, settle, thaw
@@ -143,7 +145,8 @@ def train_epoch(state: State, size_px: int, share: float, bar: Bar) -> dict[str,
     """
     run, pace, config = state.run, state.pace, state.run.train
     faces = state.material.train.resized(size_px)
-    order = epoch_indices(config.sampler, labels_of(faces.items), seed=run.seed, epoch=pace.epoch)
+    order = epoch_indices(config.sampler, labels_in(faces), seed=run.seed, epoch=pace.epoch)
+    order = order[: config.steps * config.batch_size] if config.steps else order
     faces.epoch = Epoch(order, run.seed, pace.epoch, pace.progress)
     torch.manual_seed(_derived_seed(run.seed, pace.epoch))
     if state.average is not None and pace.size_px not in (0, size_px):
@@ -166,6 +169,8 @@ def train_epoch(state: State, size_px: int, share: float, bar: Bar) -> dict[str,
             _check_finite(sums["loss"], pace.epoch, step)
             bar.steps_done(step + 1, float(sums["loss"]) / (step + 1))
     seconds = time.monotonic() - started
+    if hasattr(state.loss, "end_epoch"):
+        state.loss.end_epoch()
     return {
         "epoch": pace.epoch,
         "progress": pace.progress + share,
@@ -208,10 +213,13 @@ def keep_best(state: State, scores: Mapping[str, float], size_px: int, out: Path
 
 def finish(state: State, out: Path) -> Path:
     """Export the best epoch; the last one if the run ended before its final size."""
-    run, labels, network = state.run, state.material.splits.labels, state.judged
-    size_px = state.material.select.spec.size_px
+    labels, network = state.material.splits.labels, state.judged
+    size_px = _own_px(state.material.select)
     if (out / BEST).exists():
         checkpoint.load_module(network, checkpoint.load(out / BEST)[0])
+    if state.run.proportion == "searched":
+        _search_proportion(state, out)
+    run = state.run
     outputs, targets = _outputs(state, state.material.select.resized(size_px), exact=True)
     if run.task == "classify":
         state.task = calibrated(run, labels, outputs, targets["label"])
@@ -232,6 +240,16 @@ def finish(state: State, out: Path) -> Path:
     compared = inputs_of(run, faces.__getitems__(range(min(COMPARED_FACES, len(faces)))))
     samples = {name: tensor.numpy() for name, tensor in compared.items()}
     return export(run, network.to("cpu").eval(), labels, state.task, record, samples, out)
+
+
+def _search_proportion(state: State, out: Path) -> None:
+    """Give the network the proportion of voice and face that suits the selection part best."""
+    network, select = state.judged, state.material.select
+    answers = ("voice_logits", "face_logits")
+    outputs, targets = _outputs(state, select, exact=True, answers=answers, given=("has_sound", "has_face"))
+    state.run, found = with_proportion(state.run, outputs, targets)
+    network.config = state.run.model
+    write_json(out / "proportion.json", {"weights": found.weights, "macro_f1": found.grid.round(6).tolist()})
 
 
 def inputs_of(run: Run, batch: Batch) -> Batch:
@@ -267,23 +285,34 @@ def _step(state: State, batch: Batch, *, last: bool) -> dict[str, Tensor]:
 
 
 def _outputs(
-    state: State, faces: Loaded, *, exact: bool = False
+    state: State, faces: Loaded, *, exact: bool = False, answers: tuple[str, ...] = (), given: tuple[str, ...] = ()
 ) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
-    """Outputs of the judged network and the targets, over all of ``faces``, in order; ``exact`` computes in float32."""
+    """Outputs of the judged network and the targets, over all of ``faces``, in order.
+
+    Args:
+        state: of the run.
+        faces: what is judged; the moments of an utterance are pooled.
+        exact: compute in float32.
+        answers: names of the outputs; by default what the task decodes.
+        given: inputs to hand back beside the targets.
+    """
     columns: dict[str, list[NDArray[Any]]] = defaultdict(list)
-    answers = ANSWERS[state.run.task]
+    answers = answers or ANSWERS[state.run.task]
     state.judged.eval()
     with torch.inference_mode(), nullcontext() if exact else state.fabric.autocast():
         for batch in _on_device(state, faces, 2 * state.run.train.batch_size):
             answer = state.judged(**inputs_of(state.run, batch))
             found = {name: getattr(answer, name).float() for name in answers}
-            for name in TARGETS:
-                if name in batch and name not in state.run.model.inputs():
+            for name in (*TARGETS, *given):
+                if name in batch and (name in given or name not in state.run.model.inputs()):
                     found[f"{name} wanted"] = batch[name]
             for name, tensor in found.items():
                 columns[name].append(tensor.cpu().numpy())
     joined = {name: _joined(values, name) for name, values in columns.items()}
     outputs = {name: joined.pop(name) for name in answers}
+    if isinstance(faces, Moments):
+        outputs = pooled(outputs, faces.unit)
+        joined = {name: first_of(values, faces.unit) for name, values in joined.items()}
     return outputs, {name.removesuffix(" wanted"): values for name, values in joined.items()}
 
 
@@ -318,14 +347,19 @@ def _counted(loss: Any, material: Material) -> Any:
     """The loss with the number of training faces of each class, if it asks for it."""
     if not getattr(loss, "needs_class_counts", False) or loss.class_counts:
         return loss
-    counts = counts_of(material.train.items, len(material.splits.labels))
+    counts = counts_in(material.train, len(material.splits.labels))
     return replace(loss, class_counts=tuple(float(count) for count in counts))
 
 
 def _size_px(state: State) -> int:
     """Side of the next epoch's input; the last epoch has the final one, however short the run became."""
     progress = 1.0 if state.pace.left() == 1 else state.pace.progress
-    return state.run.train.size_px(progress) or state.material.train.spec.size_px
+    return state.run.train.size_px(progress) or _own_px(state.material.train)
+
+
+def _own_px(faces: Loaded) -> int:
+    """Side of the input as the model states it; 0 for one that only listens."""
+    return getattr(faces.spec, "size_px", 0)
 
 
 def _derived_seed(seed: int, epoch: int) -> int:

@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 from mien.data.augment import Augment
 from mien.data.clips import Clips
 from mien.data.loader import Faces
+from mien.data.moment_faces import Known, locate
+from mien.data.moment_input import is_answerable, is_momentary
+from mien.data.moments import Moments
 from mien.data.pictures import MarkedPicture, mark
 from mien.data.prepare import Prepared, prepare
-from mien.data.prepare_clips import prepare_clips
+from mien.data.prepare_clips import ClipFaces, prepare_clips
 from mien.data.readers import read_dataset
 from mien.data.sampling import class_counts
 from mien.data.scene_augment import SceneAugment
@@ -23,10 +26,20 @@ from mien.data.splits import Labelled, Splits, data_fingerprint, make_splits
 from mien.engine.run import Run
 from mien.schema.errors import ConfigError, DatasetError
 from mien.schema.inputs import ImageSpec, PictureSpec
+from mien.schema.labels import LabelSet
 from mien.schema.prediction import Face
-from mien.schema.sample import Clip, Composed, FrameFolder, Rendered, RenderedClip, Sample
+from mien.schema.sample import (
+    Clip,
+    Composed,
+    FrameFolder,
+    Recording,
+    Rendered,
+    RenderedClip,
+    RenderedVoice,
+    Sample,
+)
 
-Loaded = Faces | Clips | Scenes
+Loaded = Faces | Clips | Moments | Scenes
 
 
 class _Part(NamedTuple):
@@ -39,7 +52,7 @@ class _Part(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
-    """The faces, clips or whole pictures of one run.
+    """The faces, clips, moments or whole pictures of one run.
 
     Attributes:
         splits: classes and parts; the parts here are what is really used.
@@ -62,7 +75,8 @@ def gather(run: Run, root: Path | None, *, progress: bool = True) -> Material:
     """Read, label and locate the faces of a run.
 
     Raises:
-        DatasetError: if nothing is left to train on or to select by, or a model of clips is given pictures.
+        DatasetError: if nothing is left to train on or to select by, a model of clips is given pictures, or one that
+            only listens is given what is mute.
     """
     samples = read_dataset(run.data.reader, root)
     fingerprint = data_fingerprint(samples)
@@ -74,6 +88,8 @@ def gather(run: Run, root: Path | None, *, progress: bool = True) -> Material:
     items = {"train": splits.train, "select": splits.select}
     if run.task == "detect":
         parts = _scenes(run, items, samples)
+    elif is_momentary(run.model.inputs()):
+        parts = _moments(run, items, splits.labels, progress)
     elif "clip" in run.model.inputs():
         parts = _clips(run, items, progress)
     else:
@@ -148,6 +164,46 @@ def _clips(run: Run, items: Mapping[str, Sequence[Labelled]], progress: bool) ->
     return parts
 
 
+def _moments(run: Run, items: Mapping[str, Sequence[Labelled]], labels: LabelSet, progress: bool) -> dict[str, _Part]:
+    inputs = run.model.inputs()
+    if isinstance(run.augment, Augment) and (run.augment.mixup or run.augment.cutmix):
+        raise ConfigError("augment.mixup and augment.cutmix mix pictures of faces; moments cannot be mixed")
+    parts = {}
+    for name, part in items.items():
+        known: list[Known] = [None] * len(part)
+        if "clip" in inputs:
+            whole = run.crop == "whole"
+            known = locate([item.sample for item in part], name=run.data.reader, whole=whole, progress=progress)
+        pairs = zip(part, known, strict=True)
+        kept = [(item, faces) for item, faces in pairs if is_answerable(item.sample, faces, inputs)]
+        if part and not kept:
+            kind = "a voice" if "sound" in inputs else "pictures"
+            raise DatasetError(
+                f"{run.architecture} needs {kind}, and {run.data.reader!r} has none, e.g. {part[0].sample.key}"
+            )
+        loaded = Moments(
+            [item for item, _ in kept],
+            [faces for _, faces in kept],
+            inputs,
+            labels,
+            augment=_varied(run, name),
+            whole=run.crop == "whole",
+            cache_mb=run.train.cache_mb,
+        )
+        if run.train.workers:
+            loaded.warm()
+        lost = {f"{name}: nothing that the network can read": len(part) - len(kept)}
+        parts[name] = _Part(loaded, _alignments(loaded.known) if "clip" in inputs else {}, lost)
+    return parts
+
+
+def _alignments(known: Sequence[Known]) -> dict[str, int]:
+    counted: Counter[str] = Counter()
+    for one in known:
+        counted.update(one.counts() if isinstance(one, ClipFaces) else [str(one.alignment) if one else "none"])
+    return dict(counted)
+
+
 def _varied(run: Run, part: str) -> Augment | None:
     return run.augment if part == "train" and isinstance(run.augment, Augment) else None
 
@@ -182,9 +238,19 @@ def counts_of(items: Sequence[Labelled] | Sequence[MarkedPicture], classes: int)
     return class_counts(np.array([face.index for face in faces], np.int64), classes)
 
 
+def labels_in(loaded: Loaded) -> NDArray[np.int64]:
+    """Class index of everything that an epoch may draw, ``int64 [N]``: of moments each has its own."""
+    return loaded.labels if isinstance(loaded, Moments) else labels_of(loaded.items)
+
+
+def counts_in(loaded: Loaded, classes: int) -> NDArray[np.int64]:
+    """Number of faces, clips or moments of each class, ``int64 [C]``."""
+    return class_counts(loaded.labels, classes) if isinstance(loaded, Moments) else counts_of(loaded.items, classes)
+
+
 def _needs_hashes(run: Run, samples: Sequence[Sample]) -> bool:
     """Whether repeated pixels have to be sought: the layout does not tell, and they are neither drawn nor clips."""
-    told = Rendered | Composed | FrameFolder | Clip | RenderedClip
+    told = Rendered | Composed | FrameFolder | Clip | RenderedClip | Recording | RenderedVoice
     unknown = any(s.pixel_hash is None and not isinstance(s.source, told) for s in samples)
     return unknown and run.data.drop_duplicates and run.crop == "face" and run.data.limit is None
 

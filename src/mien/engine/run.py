@@ -25,6 +25,7 @@ class TrainConfig:
 
     Attributes:
         epochs: passes over the training part.
+        steps: batches in an epoch at most, of those that the sampler puts first; 0 takes all.
         batch_size: samples in a batch.
         accumulate: batches whose gradients are added up before a step.
         optimizer: the update rule.
@@ -51,6 +52,7 @@ class TrainConfig:
     """
 
     epochs: int = 30
+    steps: int = 0
     batch_size: int = 128
     accumulate: int = 1
     optimizer: Optimizer = field(default_factory=Optimizer)
@@ -77,7 +79,7 @@ class TrainConfig:
         for name in ("epochs", "batch_size", "accumulate"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"train.{name} is at least 1; given: {getattr(self, name)}")
-        for name in ("clip_norm", "sam_rho", "patience", "time_limit_min", "workers"):
+        for name in ("steps", "clip_norm", "sam_rho", "patience", "time_limit_min", "workers"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"train.{name} is at least 0; given: {getattr(self, name)}")
         if not 0 <= self.ema_decay < 1:
@@ -116,6 +118,8 @@ class Run:
         weights: (part of the model, file or folder) to start from: a checkpoint of public weights, or a bundle that
             has the same part.
         freeze: names of modules or parameters that are not trained.
+        proportion: ``searched`` looks, after training, for the integers in proportion to which a network of voice and
+            face adds their probabilities, on the selection part; ``given`` leaves those of the model.
     """
 
     name: str
@@ -133,8 +137,14 @@ class Run:
     init: str | None = None
     weights: tuple[tuple[str, str], ...] = ()
     freeze: tuple[str, ...] = ()
+    proportion: Literal["given", "searched"] = "given"
 
     def __post_init__(self) -> None:
+        if self.proportion == "searched" and not _is_proportional(self.model):
+            raise ConfigError(
+                "proportion=searched needs a model that adds the probabilities of voice and face in proportion to "
+                "integers: modality=va, fusion=proportional, fusion_weights=grid"
+            )
         if isinstance(self.augment, SceneAugment) != (self.task == "detect"):
             raise ConfigError("augment is a SceneAugment where the task is detect, and an Augment in all other runs")
         if isinstance(self.augment, SceneAugment):
@@ -144,6 +154,11 @@ class Run:
             raise ConfigError("augment.mixup and augment.cutmix mix the labels too: set loss.target to distribution")
         if mixed and self.task == "landmarks":
             raise ConfigError("augment.mixup and augment.cutmix are for classes; landmarks cannot be mixed")
+
+
+def _is_proportional(model: Any) -> bool:
+    wanted = {"modality": "va", "fusion": "proportional", "fusion_weights": "grid"}
+    return all(getattr(model, name, None) == value for name, value in wanted.items())
 
 
 def to_json(value: Any) -> Any:

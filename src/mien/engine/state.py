@@ -9,7 +9,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from mien.engine import checkpoint
-from mien.engine.material import Material, counts_of
+from mien.engine.material import Material, counts_in
 from mien.engine.pace import Pace
 from mien.engine.run import Run, to_json
 from mien.engine.surroundings import commit, surroundings
@@ -27,7 +27,8 @@ class State:
         model: the module as it is called in training, which Fabric wraps.
         optimizer: of its parameters.
         average: moving average of the weights, if there is one.
-        loss: ``(outputs, targets) -> {"loss": ..., parts}``.
+        loss: ``(outputs, targets) -> {"loss": ..., parts}``. One that learns from epoch to epoch has ``end_epoch`` and,
+            to go on after a stop, ``state_dict`` and ``load_state_dict``.
         task: decodes and scores.
         pace: how far the run is.
         best: best value of the monitored metric so far.
@@ -69,6 +70,8 @@ def save_state(state: State, path: Path) -> None:
     tensors |= checkpoint.prefixed("optimizer", checkpoint.optimizer_tensors(state.optimizer))
     if state.average is not None:
         tensors |= checkpoint.prefixed("average", state.average.state_dict())
+    if hasattr(state.loss, "state_dict"):
+        tensors |= checkpoint.prefixed("loss", state.loss.state_dict())
     numbers = {
         "pace": state.pace.state(),
         "best": state.best,
@@ -89,6 +92,8 @@ def restore_state(state: State, path: Path) -> None:
     checkpoint.load_module(state.network, checkpoint.part("model", tensors))
     if state.average is not None:
         checkpoint.load_module(state.average, checkpoint.part("average", tensors))
+    if hasattr(state.loss, "load_state_dict"):
+        state.loss.load_state_dict(checkpoint.part("loss", tensors))
     checkpoint.load_optimizer(state.optimizer, checkpoint.part("optimizer", tensors))
     state.pace.restore(numbers["pace"])
     state.best, state.best_epoch, state.bad_epochs = numbers["best"], numbers["best_epoch"], numbers["bad_epochs"]
@@ -102,7 +107,7 @@ def record_of(state: State) -> dict[str, Any]:
     """
     material, run = state.material, state.run
     labels = material.splits.labels
-    counts = counts_of(material.train.items, len(labels))
+    counts = counts_in(material.train, len(labels))
     return {
         "run": to_json(run),
         "labels": list(labels.names),

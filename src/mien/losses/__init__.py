@@ -10,6 +10,7 @@ from types import MappingProxyType
 LOSSES: Mapping[str, str] = MappingProxyType(
     {
         "clip_auxiliary": "mien.losses.clip_auxiliary:ClipAuxiliary",
+        "coarse_fine": "mien.losses.coarse_fine:CoarseFine",
         "cross_entropy": "mien.losses.cross_entropy:CrossEntropy",
         "detection": "mien.losses.detection:Detection",
         "neutral_anchor": "mien.losses.neutral_anchor:NeutralAnchor",

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, TypeVar, cast
 
 import av
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Disposition
@@ -24,6 +25,7 @@ _DEMUXERS = (
     "aac,aiff,amr,flac,mp3,wav,w64"
 )
 _MAX_ERRORS_IN_A_ROW = 8
+_Stream = TypeVar("_Stream", AudioStream, VideoStream)
 
 
 def open_container(source: Path | BinaryIO, max_pixels: int) -> InputContainer:
@@ -67,7 +69,7 @@ def video_stream(container: InputContainer) -> VideoStream:
     return stream
 
 
-def packets(container: InputContainer, stream: VideoStream) -> Iterator["Packet[VideoStream]"]:
+def packets(container: InputContainer, stream: _Stream) -> Iterator["Packet[_Stream]"]:
     """What the file stores of one stream, in the order of decoding; a damaged stretch is stepped over.
 
     Raises:

@@ -12,7 +12,19 @@ from PIL import Image
 from mien.media.archive import read_member, read_row
 from mien.media.decode import FORMATS, ImageLimits, Rgb, decode, from_array, from_pil
 from mien.schema.errors import MediaError
-from mien.schema.sample import Clip, Composed, CsvRow, File, FrameFolder, Rendered, RenderedClip, Source, ZipMember
+from mien.schema.sample import (
+    Clip,
+    Composed,
+    CsvRow,
+    File,
+    FrameFolder,
+    Recording,
+    Rendered,
+    RenderedClip,
+    RenderedVoice,
+    Source,
+    ZipMember,
+)
 from mien.schema.tables import resolve
 
 __all__ = ["DEFAULT_LIMITS", "FORMATS", "ImageLimits", "read_image", "read_source", "write_image"]
@@ -51,7 +63,7 @@ def read_source(source: Source, limits: ImageLimits = DEFAULT_LIMITS) -> Rgb:
     """The picture of a sample, ``uint8 [H, W, 3]`` RGB.
 
     Raises:
-        MediaError: if it is missing, damaged or too large, or a clip.
+        MediaError: if it is missing, damaged or too large, or a clip or a sound.
     """
     match source:
         case File(path):
@@ -69,6 +81,8 @@ def read_source(source: Source, limits: ImageLimits = DEFAULT_LIMITS) -> Rgb:
             return from_array(resolve(renderer)(source))
         case FrameFolder() | Clip() | RenderedClip():
             raise MediaError(f"A clip is no picture, and a picture is expected here; given: {str(source)[:200]}")
+        case Recording() | RenderedVoice():
+            raise MediaError(f"A sound is no picture, and a picture is expected here; given: {str(source)[:200]}")
 
 
 def write_image(path: Path | str, image: Rgb) -> None:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 MODELS: Mapping[str, str] = MappingProxyType(
     {
+        "gcsa_av": "mien.models.gcsa_av:Config",
         "keypoint_graph": "mien.models.keypoint_graph:Config",
         "landmarks": "mien.models.landmarks:Config",
         "natten_deim": "mien.models.natten_deim:Config",

@@ -2,9 +2,10 @@
 
 Known: ``ir50.pth`` of face.evoLVe and the same tensors split as in POSTER++ (for :class:`IRNet`),
 ``mobilefacenet_model_best.pth.tar`` of pytorch_face_landmark (for :class:`MobileFaceNet`), torchvision's ``resnet18``
-and the networks of the same names trained on MS-Celeb-1M (for :class:`ResNet`), and timm's vision transformers, such as
-``vit_small_p16_224-15ec54c9.pth`` (for the blocks of :class:`ProductCross`), and ``PPHGNetV2_B0_stage1.pth``, timm's
-networks of that name and whole detectors of D-FINE and DEIM (for :class:`HGNetV2`).
+and the networks of the same names trained on MS-Celeb-1M (for :class:`ResNet`), its ``r3d_18`` of Kinetics (for
+:class:`ResNet3d`), timm's vision transformers, such as ``vit_small_p16_224-15ec54c9.pth`` (for the blocks of
+:class:`ProductCross`), and ``PPHGNetV2_B0_stage1.pth``, timm's networks of that name and whole detectors of D-FINE and
+DEIM (for :class:`HGNetV2`).
 """
 
 import logging
@@ -25,6 +26,7 @@ from mien.models.layers.hgnet import HGNetV2
 from mien.models.layers.ir_net import IRNet
 from mien.models.layers.mobilefacenet import MobileFaceNet
 from mien.models.layers.resnet import ResNet
+from mien.models.layers.resnet3d import ResNet3d
 from mien.models.product_cross import ProductCross
 from mien.schema.errors import BundleError, ConfigError
 
@@ -90,8 +92,8 @@ def load_foreign(module: nn.Module, path: Path, *, table: Table | None = None, m
     """Fill a module with published weights; what does not fit stays as it is, and is reported.
 
     Args:
-        module: an :class:`HGNetV2`, :class:`IRNet`, :class:`MobileFaceNet`, :class:`ResNet` or :class:`ProductCross`,
-            or any with a ``table``.
+        module: an :class:`HGNetV2`, :class:`IRNet`, :class:`MobileFaceNet`, :class:`ResNet`, :class:`ResNet3d` or
+            :class:`ProductCross`, or any with a ``table``.
         path: ``.safetensors``, or a file of ``torch.save`` that holds nothing but tensors and plain values.
         table: how names change; by default that of the module's class.
         min_fraction: least share of the tensors in scope that must be filled.
@@ -189,7 +191,7 @@ def _table_of(module: nn.Module) -> Table:
             return Table(rename=partial(_ir_name, units=module.units))
         case MobileFaceNet():
             return Table(rename=lambda name: (name,))
-        case ResNet():
+        case ResNet() | ResNet3d():
             return Table(rename=lambda name: () if name.startswith("fc.") else (name,))
         case ProductCross():
             return Table(
@@ -198,7 +200,7 @@ def _table_of(module: nn.Module) -> Table:
             )
     raise ConfigError(
         f"No public format is known for {type(module).__name__}; known: HGNetV2, IRNet, MobileFaceNet, ResNet, "
-        "ProductCross"
+        "ResNet3d, ProductCross"
     )
 
 

@@ -17,6 +17,7 @@ from mien.predict.layout import Space
 from mien.predict.outline import PAGE, paint_outline
 from mien.predict.paint import INK, PAPER, Canvas, Colour, colour_of
 from mien.predict.sheet import contact_sheet
+from mien.predict.strip import with_strip
 from mien.schema.errors import ConfigError
 from mien.schema.labels import LabelSet
 from mien.schema.prediction import Prediction, Result
@@ -79,7 +80,8 @@ def draw_predictions(
 ) -> Rgb:
     """Draw the rows of one picture; see :func:`draw_result`.
 
-    ``is_frame`` draws every picture of one size at one size, as a video needs it: cards have no margin then.
+    ``is_frame`` draws every picture of one size at one size, as a video needs it: cards have no margin then. Below it
+    stand the shares of face and voice, if the model tells them.
     """
     shown = [prediction for prediction in predictions if prediction.face is not None]
     scale = frame_scale(image.shape[0], image.shape[1]) if is_frame else _enlargement(image, shown)
@@ -102,6 +104,8 @@ def draw_predictions(
         card.paint(canvas, place)
     if not shown and predictions:
         _paint_note(canvas, predictions, labels, text_px)
+    if is_frame and any(prediction.modalities is not None for prediction in predictions):
+        return with_strip(canvas.pixels, predictions, text_px)
     return canvas.pixels
 
 

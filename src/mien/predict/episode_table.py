@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from mien.predict.episodes import FaceSummary, summaries_of
+from mien.predict.episodes import FaceSummary, is_of_somebody, summaries_of
 from mien.schema.errors import ConfigError
 from mien.schema.labels import LabelSet
 from mien.schema.prediction import Prediction, Result
@@ -50,7 +50,7 @@ class EpisodeWriter(AbstractContextManager["EpisodeWriter"]):
         for row in predictions:
             if self._rows and row.source != self._rows[0].source:
                 self._finish()
-            if row.time_s is not None and row.face_id is not None:
+            if is_of_somebody(row):
                 self._rows.append(
                     Prediction(
                         source=row.source,
@@ -58,6 +58,7 @@ class EpisodeWriter(AbstractContextManager["EpisodeWriter"]):
                         label=row.label,
                         probabilities=row.probabilities,
                         time_s=row.time_s,
+                        modalities=row.modalities,
                     )
                 )
 

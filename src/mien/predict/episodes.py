@@ -50,7 +50,7 @@ class FaceSummary:
 
     Attributes:
         source: path or name of the clip.
-        face_id: number of the face in it.
+        face_id: number of the face in it; ``None`` for a voice without a face.
         seen_s: time that its rows last together.
         answered_s: the part of it with a label.
         shares: of the answered time, by expression, summing to 1; empty if there is no answer.
@@ -58,7 +58,7 @@ class FaceSummary:
     """
 
     source: str
-    face_id: int
+    face_id: int | None
     seen_s: float
     answered_s: float
     shares: Mapping[str, float]
@@ -94,7 +94,7 @@ def summaries_of(
     max_break_s: float = DEFAULT_MAX_BREAK_S,
     max_gap_s: float = DEFAULT_MAX_GAP_S,
 ) -> tuple[FaceSummary, ...]:
-    """One summary a face, in the order in which they appear; rows without a time or a face tell nothing.
+    """One summary a face, in the order in which they appear; rows without a time, a face or a voice tell nothing.
 
     Args:
         result: answers over frames of clips.
@@ -105,9 +105,9 @@ def summaries_of(
     Raises:
         ConfigError: if a setting is out of range.
     """
-    faces: dict[tuple[str, int], list[Prediction]] = {}
+    faces: dict[tuple[str, int | None], list[Prediction]] = {}
     for row in result.predictions:
-        if row.face_id is not None and row.time_s is not None:
+        if is_of_somebody(row):
             faces.setdefault((row.source, row.face_id), []).append(row)
     names = result.labels.names
     summaries = []
@@ -136,6 +136,11 @@ def summaries_of(
             )
         )
     return tuple(summaries)
+
+
+def is_of_somebody(row: Prediction) -> bool:
+    """Whether a row has a time and tells of a face or of a voice without one."""
+    return row.time_s is not None and (row.face_id is not None or row.modalities == "voice")
 
 
 def shares(

@@ -19,7 +19,7 @@ from mien.media.video import VideoInfo
 from mien.predict.ahead import ahead
 from mien.predict.answer import Answer
 from mien.predict.judged import Task
-from mien.predict.sources import Picture, Video, sources
+from mien.predict.sources import UNHEARD, Picture, SoundFile, Video, sources
 from mien.predict.steady import causally, centrally
 from mien.predict.watch import AHEAD_FRAMES, VideoOptions
 from mien.runtime.session import Session
@@ -73,6 +73,11 @@ class Flow(ABC):
         """The classes, in the order of the probabilities."""
         return self.task.labels
 
+    @property
+    def hears(self) -> bool:
+        """Whether it reads sound."""
+        return False
+
     def __call__(self, source: Any, *, keep_images: bool = False, video: VideoOptions | None = None) -> Result:
         """Read the expressions in pictures and videos.
 
@@ -91,7 +96,7 @@ class Flow(ABC):
         """
         predictions: list[Prediction] = []
         images: dict[str, Rgb] = {}
-        for answer in self.stream(sources(source), keep_images=keep_images, video=video):
+        for answer in self.stream(sources(source, sounds=self.hears), keep_images=keep_images, video=video):
             predictions += answer.predictions
             if answer.image is not None and isinstance(answer.source, Picture):
                 images[answer.source.name] = answer.image
@@ -114,7 +119,10 @@ class Flow(ABC):
                 yield from self._answers(self._look_ahead(cast("Iterator[Picture]", group)), keep_images)
                 continue
             for one in cast("Iterator[Video]", group):
-                yield from self._watched(one, options, keep_images)
+                if isinstance(one, SoundFile) and not self.hears:
+                    yield from self._answer([Looked(one, problem=UNHEARD)])
+                else:
+                    yield from self._watched(one, options, keep_images)
 
     @abstractmethod
     def _look_at(self, picture: Picture, image: Rgb) -> Looked:

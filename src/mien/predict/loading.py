@@ -1,36 +1,45 @@
-"""One door to trained models, whatever they read: single faces, whole pictures or clips."""
+"""One door to trained models, whatever they read: single faces, whole pictures, clips, or faces and voices."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mien.faces.quality import QualityLimits
 from mien.faces.reader import FaceReader
 from mien.faces.track import Tracker
 from mien.predict import pipeline
 from mien.predict.detector import DetectorPredictor
-from mien.predict.pipeline import DEFAULT_MIN_FACE_PX, DEFAULT_MODEL, Predictor
+from mien.predict.moments import MomentPredictor
+from mien.predict.pipeline import DEFAULT_MIN_FACE_PX, DEFAULT_MODEL, DEFAULT_QUALITY, Predictor
 from mien.predict.views import MIN_TILE_PX
 from mien.predict.watch import VideoOptions
 from mien.predict.windows import ClipPredictor
 from mien.runtime.bundle import Bundle, find_bundle
 from mien.runtime.session import Precision, open_session
-from mien.schema.errors import ConfigError
-from mien.schema.inputs import ClipSpec, LandmarkSpec
+from mien.schema.errors import BundleError, ConfigError
+from mien.schema.inputs import ClipSpec, LandmarkSpec, SoundSpec
 from mien.schema.prediction import Result
 from mien.tasks import task_from_json
 
 CLIP_BATCH = 8
 PICTURE_BATCH = 8
+MOMENT_BATCH = 16
+
+MOMENT_INPUTS = ({"clip"}, {"sound"}, {"clip", "sound", "has_sound", "has_face"})
+"""Of networks that answer for moments: of the face, of the voice, of both, either of which may be missing."""
 
 
-def load(name: str | Path = DEFAULT_MODEL, **options: Any) -> Predictor | DetectorPredictor | ClipPredictor:
+def load(
+    name: str | Path = DEFAULT_MODEL, **options: Any
+) -> Predictor | DetectorPredictor | ClipPredictor | MomentPredictor:
     """Load a trained model.
 
     Args:
         name: of a model that is installed, or the folder of a bundle.
         options: as in :func:`mien.predict.pipeline.load`; a model of clips takes ``device``, ``runtime``,
             ``precision``, ``finder``, ``min_face_px``, ``min_score`` and ``batch_size``; one that finds the faces
-            itself those of :func:`load_detector`.
+            itself those of :func:`load_detector`; one of face and voice those of :func:`load_moments`.
 
     Raises:
         BundleError: if there is no such model, it is damaged, or it does not answer with labels.
@@ -44,7 +53,10 @@ def load(name: str | Path = DEFAULT_MODEL, **options: Any) -> Predictor | Detect
             f"Tiles are for models that find the faces themselves; {bundle.name!r} leaves that to a finder, which "
             "searches more finely the smaller min_face_px is"
         )
-    return load_clips(bundle, **options) if "clip" in bundle.inputs else pipeline.load(name, **options)
+    clip = bundle.inputs.get("clip")
+    if "sound" in bundle.inputs or (isinstance(clip, ClipSpec) and clip.seconds is not None):
+        return load_moments(bundle, **options)
+    return pipeline.load(name, **options) if clip is None else load_clips(bundle, **options)
 
 
 def load_detector(
@@ -113,22 +125,97 @@ def load_clips(
     clip, landmarks = bundle.inputs["clip"], bundle.inputs.get("landmarks")
     assert isinstance(clip, ClipSpec) and isinstance(landmarks, LandmarkSpec | None) and bundle.labels is not None
     task = task_from_json(bundle.task, bundle.labels)
-    reader = FaceReader(min_face_px=min_face_px) if finder == "default" else finder
-    if not isinstance(reader, FaceReader | None):
-        raise ConfigError("Clips need a finder that gives meshes; leave out `finder`, or give None for face crops")
-
-    def make_tracker(options: VideoOptions) -> Tracker | None:
-        return None if reader is None else Tracker(reader, reader.mesh, detect_every_s=options.detect_every_s)
-
+    reader = _reader(finder, min_face_px)
     return ClipPredictor(
         session=open_session(bundle, runtime or pipeline.runtime_for(device), device, precision=precision),
         task=task if min_score is None else replace(task, min_score=min_score),
         clip=clip,
         landmarks=landmarks,
         model=f"{bundle.name}@{bundle.hash12}",
-        make_tracker=make_tracker,
+        make_tracker=_tracker_maker(reader),
         batch_size=min(batch_size, CLIP_BATCH),
     )
+
+
+def load_moments(
+    bundle: Bundle,
+    *,
+    device: str = "cpu",
+    runtime: str | None = None,
+    precision: Precision = "fp32",
+    finder: Any = "default",
+    min_face_px: int = DEFAULT_MIN_FACE_PX,
+    min_score: float | None = None,
+    batch_size: int = MOMENT_BATCH,
+    threads: int | None = None,
+    quality: QualityLimits | None = DEFAULT_QUALITY,
+) -> MomentPredictor:
+    """Load a model that answers for moments, from face, voice or both; see :func:`load`.
+
+    Args:
+        bundle: read and verified.
+        device: as in :func:`mien.predict.pipeline.load`.
+        runtime: as there.
+        precision: as there.
+        finder: as there; one that gives meshes.
+        min_face_px: as there.
+        min_score: as there.
+        batch_size: most faces and moments in one run of the network.
+        threads: how many pictures are read and searched at once.
+        quality: what a face in a video needs to be read; ``None`` reads every one that is large enough.
+
+    Raises:
+        BundleError: if the model needs more than face and voice, or cannot do without one of them.
+        ConfigError: if a setting, or the device, cannot be used.
+    """
+    for setting, value in (("min_face_px", min_face_px), ("batch_size", batch_size), ("threads", threads or 1)):
+        if value < 1:
+            raise ConfigError(f"{setting} is at least 1; given: {value}")
+    if set(bundle.inputs) not in MOMENT_INPUTS or bundle.labels is None:
+        raise BundleError(
+            f"{bundle.name!r} answers the task {bundle.task.get('name')!r} from {', '.join(bundle.inputs)}; prediction "
+            "needs a label for a moment from clip, from sound, or from both with has_sound and has_face"
+        )
+    clip, sound = bundle.inputs.get("clip"), bundle.inputs.get("sound")
+    assert isinstance(clip, ClipSpec | None) and isinstance(sound, SoundSpec | None)
+    task = task_from_json(bundle.task, bundle.labels)
+    reader = None if clip is None else _reader(finder, min_face_px)
+    return MomentPredictor(
+        session=open_session(bundle, runtime or pipeline.runtime_for(device), device, precision=precision),
+        task=task if min_score is None else replace(task, min_score=min_score),
+        clip=clip,
+        sound=sound,
+        window_s=_window_s(clip, sound),
+        model=f"{bundle.name}@{bundle.hash12}",
+        make_tracker=_tracker_maker(reader),
+        finder=reader,
+        min_face_px=min_face_px,
+        batch_size=batch_size,
+        quality=quality,
+        **({} if threads is None else {"threads": threads}),
+    )
+
+
+def _reader(finder: Any, min_face_px: int) -> FaceReader | None:
+    reader = FaceReader(min_face_px=min_face_px) if finder == "default" else finder
+    if not isinstance(reader, FaceReader | None):
+        raise ConfigError("Clips need a finder that gives meshes; leave out `finder`, or give None for face crops")
+    return reader
+
+
+def _tracker_maker(reader: FaceReader | None) -> Callable[[VideoOptions], Tracker | None]:
+    def make_tracker(options: VideoOptions) -> Tracker | None:
+        return None if reader is None else Tracker(reader, reader.mesh, detect_every_s=options.detect_every_s)
+
+    return make_tracker
+
+
+def _window_s(clip: ClipSpec | None, sound: SoundSpec | None) -> float:
+    """That of the sound; without it that of the clip, of as many seconds."""
+    if sound is not None:
+        return sound.seconds
+    assert clip is not None and clip.seconds is not None
+    return clip.seconds
 
 
 def predict(

@@ -1,4 +1,4 @@
-"""From what a user names to single pictures and videos: files, folders, patterns, arrays, in a stable order."""
+"""From what a user names to single pictures, videos and sounds: files, folders, patterns, arrays, in a stable order."""
 
 import glob
 import os
@@ -21,6 +21,15 @@ VIDEO_SUFFIXES = frozenset(
     }
 )
 """Files that are videos, in folders and by name."""
+
+SOUND_SUFFIXES = frozenset({".aac", ".aif", ".aiff", ".flac", ".m4a", ".mp3", ".oga", ".ogg", ".opus", ".wav", ".wma"})
+"""Files of sound without pictures: by name always, in folders only for models that listen."""
+
+UNHEARD = (
+    "It is sound without pictures, and this model reads faces. Models that read sound are trained gcsa_av, for the "
+    "voice or for both: give the folder of one as the model."
+)
+"""What becomes of sound where nobody listens."""
 
 STANDARD_INPUT = "-"
 
@@ -63,7 +72,12 @@ class Video:
     is_live: bool = False
 
 
-def sources(given: Any) -> Iterator[Picture | Video]:
+@dataclass(frozen=True, slots=True)
+class SoundFile(Video):
+    """One file of sound alone: a video without pictures."""
+
+
+def sources(given: Any, *, sounds: bool = False) -> Iterator[Picture | Video]:
     """All pictures and videos that a source, or a list of sources, stands for.
 
     A file is itself; a folder is every picture and video in and below it, by natural order; a text with ``*``, ``?`` or
@@ -72,19 +86,23 @@ def sources(given: Any) -> Iterator[Picture | Video]:
     standard input. What names nothing yields one :class:`Picture` with a ``problem``, so that it becomes a row of the
     table.
 
+    Args:
+        given: what the user names.
+        sounds: whether a folder is its files of sound as well; those that are named are read in any case.
+
     Raises:
         ConfigError: if a source is of a type that cannot be a picture.
     """
     if isinstance(given, Sequence | Iterator) and not isinstance(given, str | bytes):
         for index, entry in enumerate(given):
-            yield from _expand(entry, index)
+            yield from _expand(entry, index, sounds)
     else:
-        yield from _expand(given, 0)
+        yield from _expand(given, 0, sounds)
 
 
-def _expand(given: Any, index: int) -> Iterator[Picture | Video]:
+def _expand(given: Any, index: int, sounds: bool) -> Iterator[Picture | Video]:
     if isinstance(given, str | os.PathLike):
-        yield from _expand_path(os.fspath(given))
+        yield from _expand_path(os.fspath(given), sounds)
     elif isinstance(given, bytes):
         yield Picture(f"bytes_{index}", given)
     elif isinstance(given, np.ndarray):
@@ -98,24 +116,26 @@ def _expand(given: Any, index: int) -> Iterator[Picture | Video]:
         )
 
 
-def _expand_path(text: str) -> Iterator[Picture | Video]:
+def _expand_path(text: str, sounds: bool) -> Iterator[Picture | Video]:
     path = Path(text).expanduser()
     if text == STANDARD_INPUT or (camera_number(text) is not None and not path.is_file()):
         yield Video("stdin" if text == STANDARD_INPUT else text, text, is_live=True)
     elif path.is_dir():
-        yield from _some(text, _in_folder(path), f"There is no picture or video in the folder {text!r}.")
+        kinds = "picture, video or sound" if sounds else "picture or video"
+        yield from _some(text, _in_folder(path, sounds), f"There is no {kinds} in the folder {text!r}.")
     elif _NUMBERED.search(path.name) and not path.exists():
         yield Video(text, str(path), Path(_NUMBERED.sub("", path.stem).rstrip("_-. ") or path.parent.name))
     elif path.exists() or not _PATTERN.search(text):
         problem = "" if path.exists() else _absent(text)
         yield _file(text, path, Path(path.name)) if not problem else Picture(text, path, problem, Path(path.name))
     else:
-        yield from _some(text, _matches(str(path)), f"No file matches the pattern {text!r}.")
+        yield from _some(text, _matches(str(path), sounds), f"No file matches the pattern {text!r}.")
 
 
 def _file(name: str, path: Path, inside: Path) -> Picture | Video:
-    if path.suffix.lower() in VIDEO_SUFFIXES:
-        return Video(name, path, inside)
+    suffix = path.suffix.lower()
+    if suffix in VIDEO_SUFFIXES | SOUND_SUFFIXES:
+        return (Video if suffix in VIDEO_SUFFIXES else SoundFile)(name, path, inside)
     return Picture(name, path, inside=inside)
 
 
@@ -129,20 +149,21 @@ def _some(name: str, found: Iterable[Picture | Video], problem: str) -> Iterator
         yield Picture(name, None, problem)
 
 
-def _in_folder(folder: Path) -> Iterator[Picture | Video]:
+def _in_folder(folder: Path, sounds: bool) -> Iterator[Picture | Video]:
+    suffixes = PICTURE_SUFFIXES | VIDEO_SUFFIXES | (SOUND_SUFFIXES if sounds else frozenset())
     for parent, folders, files in os.walk(folder):
         folders[:] = sorted((name for name in folders if not name.startswith((".", "__MACOSX"))), key=natural_key)
         for name in sorted(files, key=natural_key):
             path = Path(parent, name)
-            if path.suffix.lower() in PICTURE_SUFFIXES | VIDEO_SUFFIXES and not name.startswith("."):
+            if path.suffix.lower() in suffixes and not name.startswith("."):
                 yield _file(str(path), path, path.relative_to(folder))
 
 
-def _matches(pattern: str) -> Iterator[Picture | Video]:
+def _matches(pattern: str, sounds: bool) -> Iterator[Picture | Video]:
     for match in sorted(glob.glob(pattern, recursive=True), key=natural_key):  # noqa: PTH207 - Path.glob takes no absolute pattern
         path = Path(match)
         if path.is_dir():
-            yield from () if "**" in pattern else _in_folder(path)
+            yield from () if "**" in pattern else _in_folder(path, sounds)
         else:
             yield _file(match, path, Path(path.name))
 

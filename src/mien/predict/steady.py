@@ -1,5 +1,7 @@
 """Answers over the frames of a video, made steady face by face: the smoothed probabilities give label and score.
 
+A voice without a face is steadied by itself, as one more face.
+
 Offline a frame waits until the frames that count for it have come, about half a second of video; so memory stays flat.
 """
 
@@ -22,11 +24,11 @@ BLOCK_S = 1.0
 
 def causally(answers: Iterable[Answer], task: Task) -> Iterator[Answer]:
     """Each answer from itself and those before it, at once."""
-    smoothers: dict[int, CausalSmoother] = {}
+    smoothers: dict[int | None, CausalSmoother] = {}
     for answer in answers:
         rows = []
         for row in answer.predictions:
-            if row.face_id is None or row.probabilities is None or row.time_s is None:
+            if row.probabilities is None or row.time_s is None:
                 rows.append(row)
                 continue
             smoother = smoothers.setdefault(row.face_id, CausalSmoother())
@@ -54,7 +56,7 @@ class _Window:
 
     task: Task
     waiting: deque[Answer] = field(default_factory=deque)
-    rows: dict[int, list[tuple[float, NDArray[np.float32]]]] = field(default_factory=dict)
+    rows: dict[int | None, list[tuple[float, NDArray[np.float32]]]] = field(default_factory=dict)
     newest_s: float = 0.0
 
     @property
@@ -66,7 +68,7 @@ class _Window:
         self.waiting.append(answer)
         self.newest_s = answer.time_s
         for row in answer.predictions:
-            if row.face_id is not None and row.probabilities is not None:
+            if row.probabilities is not None:
                 self.rows.setdefault(row.face_id, []).append((answer.time_s, row.probabilities))
 
     def ready(self, until_s: float) -> Iterator[Answer]:
@@ -79,8 +81,8 @@ class _Window:
         oldest_s = (self.waiting[0].time_s or 0.0) if self.waiting else float("inf")
         self._forget(oldest_s - REACH_S - DEFAULT_MAX_GAP_S)
 
-    def _steady(self, row: Prediction, smoothed: dict[int, dict[float, NDArray[np.float32]]]) -> Prediction:
-        if row.face_id is None or row.probabilities is None or row.time_s is None:
+    def _steady(self, row: Prediction, smoothed: dict[int | None, dict[float, NDArray[np.float32]]]) -> Prediction:
+        if row.probabilities is None or row.time_s is None:
             return row
         return _judged(row, smoothed[row.face_id][row.time_s], self.task)
 

@@ -1,7 +1,7 @@
 """The table of an answer: its rows, and CSV, JSON lines, Parquet and pandas made of them.
 
 Columns are ``LEADING_COLUMNS``, then ``p_<label>`` for each class of the model, then ``raw_p_<label>`` if answers are
-smoothed over time. A column that is not used is empty,
+smoothed over time, then ``SHARE_COLUMNS`` if they rest on face and voice. A column that is not used is empty,
 never absent. Numbers are rounded where they are put into a row, so every format holds the same digits:
 boxes to 1/100 pixel, seconds, scores and probabilities to six decimals.
 """
@@ -18,27 +18,36 @@ from numpy.typing import NDArray
 
 from mien.schema.errors import ConfigError, MissingExtraError
 from mien.schema.labels import LabelSet
-from mien.schema.prediction import LEADING_COLUMNS, Prediction, Result
+from mien.schema.prediction import LEADING_COLUMNS, SHARE_COLUMNS, Prediction, Result
 
 Cell = str | int | float | None
 
 INTEGERS = frozenset({"frame", "face_id"})
-TEXTS = frozenset({"source", "alignment", "label", "status", "detail", "model"})
+TEXTS = frozenset({"source", "alignment", "label", "status", "detail", "model", "modalities"})
 DECIMALS = {"x1": 2, "y1": 2, "x2": 2, "y2": 2}
 OTHER_DECIMALS = 6
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 SUFFIXES = (".csv", ".jsonl", ".parquet")
 
 
-def column_names(labels: LabelSet, *, smoothed: bool = False) -> tuple[str, ...]:
-    """Names of all columns, in order; ``smoothed`` adds the probabilities before smoothing."""
+def column_names(labels: LabelSet, *, smoothed: bool = False, shared: bool = False) -> tuple[str, ...]:
+    """Names of all columns, in order.
+
+    Args:
+        labels: the classes.
+        smoothed: adds the probabilities before smoothing.
+        shared: adds whether an answer rests on face or voice, and the share of each.
+    """
     kinds = ("p", "raw_p") if smoothed else ("p",)
-    return (*LEADING_COLUMNS, *(f"{kind}_{name}" for kind in kinds for name in labels.names))
+    chances = (f"{kind}_{name}" for kind in kinds for name in labels.names)
+    return (*LEADING_COLUMNS, *chances, *(SHARE_COLUMNS if shared else ()))
 
 
-def row_of(prediction: Prediction, labels: LabelSet, model: str, *, smoothed: bool = False) -> dict[str, Cell]:
+def row_of(
+    prediction: Prediction, labels: LabelSet, model: str, *, smoothed: bool = False, shared: bool = False
+) -> dict[str, Cell]:
     """One row: every column of :func:`column_names`, ``None`` where there is nothing to say."""
-    row: dict[str, Cell] = dict.fromkeys(column_names(labels, smoothed=smoothed))
+    row: dict[str, Cell] = dict.fromkeys(column_names(labels, smoothed=smoothed, shared=shared))
     row.update(
         source=prediction.source,
         frame=prediction.frame,
@@ -59,6 +68,8 @@ def row_of(prediction: Prediction, labels: LabelSet, model: str, *, smoothed: bo
         row.update(zip((f"p_{name}" for name in labels.names), prediction.probabilities.tolist(), strict=True))
     if smoothed and prediction.raw is not None:
         row.update(zip((f"raw_p_{name}" for name in labels.names), prediction.raw.tolist(), strict=True))
+    if shared:
+        row.update(modalities=prediction.modalities or None, w_face=prediction.w_face, w_voice=prediction.w_voice)
     return {name: _rounded(name, value) for name, value in row.items()}
 
 
@@ -67,10 +78,15 @@ def is_smoothed(result: Result) -> bool:
     return any(prediction.raw is not None for prediction in result.predictions)
 
 
+def is_shared(result: Result) -> bool:
+    """Whether answers are those of a model of moments, which rest on face and voice."""
+    return any(prediction.modalities is not None for prediction in result.predictions)
+
+
 def rows_of(result: Result) -> list[dict[str, Cell]]:
     """One row a prediction, in their order."""
-    smoothed = is_smoothed(result)
-    return [row_of(one, result.labels, result.model, smoothed=smoothed) for one in result.predictions]
+    kinds = {"smoothed": is_smoothed(result), "shared": is_shared(result)}
+    return [row_of(one, result.labels, result.model, **kinds) for one in result.predictions]
 
 
 def columns_of(result: Result) -> dict[str, NDArray[Any]]:
@@ -80,7 +96,7 @@ def columns_of(result: Result) -> dict[str, NDArray[Any]]:
     """
     rows = rows_of(result)
     columns: dict[str, NDArray[Any]] = {}
-    for name in column_names(result.labels, smoothed=is_smoothed(result)):
+    for name in column_names(result.labels, smoothed=is_smoothed(result), shared=is_shared(result)):
         cells = [row[name] for row in rows]
         if name in TEXTS:
             columns[name] = np.array(["" if cell is None else cell for cell in cells], dtype=object)
@@ -110,7 +126,8 @@ def save(result: Result, path: Path) -> Path:
         ConfigError: if the suffix is another, or the file cannot be written.
         MissingExtraError: if Parquet is asked for and polars is not installed.
     """
-    with TableWriter(path, result.labels, result.model, smoothed=is_smoothed(result)) as table:
+    kinds = {"smoothed": is_smoothed(result), "shared": is_shared(result)}
+    with TableWriter(path, result.labels, result.model, **kinds) as table:
         table.write(result.predictions)
     return path
 
@@ -122,12 +139,14 @@ class TableWriter:
     also when it is left by an interrupt.
     """
 
-    def __init__(self, path: Path, labels: LabelSet, model: str, *, smoothed: bool = False) -> None:
+    def __init__(
+        self, path: Path, labels: LabelSet, model: str, *, smoothed: bool = False, shared: bool = False
+    ) -> None:
         if path.suffix.lower() not in SUFFIXES:
             raise ConfigError(f"The table is written as {', '.join(SUFFIXES)}; given: {str(path)!r}")
         self.path, self.labels, self.model = path, labels, model
-        self.smoothed = smoothed
-        self.names = column_names(labels, smoothed=smoothed)
+        self.kinds = {"smoothed": smoothed, "shared": shared}
+        self.names = column_names(labels, smoothed=smoothed, shared=shared)
         self._kept: list[dict[str, Cell]] = []
         self._file: IO[str] | None = None
         self._length = 0
@@ -156,7 +175,7 @@ class TableWriter:
     def write(self, predictions: Iterable[Prediction]) -> None:
         """Append one row a prediction."""
         assert self._file is not None, "write() belongs inside the with block"
-        rows = [row_of(one, self.labels, self.model, smoothed=self.smoothed) for one in predictions]
+        rows = [row_of(one, self.labels, self.model, **self.kinds) for one in predictions]
         try:
             match self.path.suffix.lower():
                 case ".csv":

@@ -6,7 +6,7 @@ video ─ decode ─ follow ─ cut each face ─ windows of N frames ─ sessio
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from mien.media.video import VideoInfo
 from mien.predict.ahead import ahead
 from mien.predict.answer import Answer
 from mien.predict.judged import Task, rows_of_answers
-from mien.predict.sources import Picture, Video, sources
+from mien.predict.sources import UNHEARD, Picture, SoundFile, Video, sources
 from mien.predict.watch import AHEAD_FRAMES, Seen, VideoOptions, watch
 from mien.runtime.session import Session
 from mien.schema.errors import MienError
@@ -91,6 +91,7 @@ class ClipPredictor:
     model: str
     make_tracker: Callable[[VideoOptions], Tracker | None]
     batch_size: int = 8
+    hears: ClassVar[bool] = False
 
     @property
     def labels(self) -> LabelSet:
@@ -121,6 +122,8 @@ class ClipPredictor:
             if isinstance(source, Picture):
                 detail = source.problem or "It is a picture; this model reads clips. Give a video."
                 yield _said(source, Prediction(source=source.name, status="error", detail=detail))
+            elif isinstance(source, SoundFile):
+                yield _said(source, Prediction(source=source.name, status="error", detail=UNHEARD))
             else:
                 yield from self._watched(source, video or VideoOptions())
 

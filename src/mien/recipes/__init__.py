@@ -4,7 +4,7 @@
 ``<model>_<dataset>[_<row>]``; ``_tiny`` ones are for tests.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 RECIPES: Mapping[str, str] = MappingProxyType(
     {
+        "gcsa_av_aff_wild2": "mien.recipes.gcsa_av:aff_wild2",
+        "gcsa_av_pairs": "mien.recipes.gcsa_av:pairs",
+        "gcsa_av_ravdess_voice": "mien.recipes.gcsa_av:ravdess_voice",
+        "gcsa_av_synthetic": "mien.recipes.gcsa_av:synthetic",
+        "gcsa_av_synthetic_tiny": "mien.recipes.gcsa_av:synthetic_tiny",
         "keypoint_graph_afew": "mien.recipes.keypoint_graph:afew",
         "keypoint_graph_dfew": "mien.recipes.keypoint_graph:dfew",
         "keypoint_graph_ferv39k": "mien.recipes.keypoint_graph:ferv39k",
@@ -53,6 +58,10 @@ RECIPES: Mapping[str, str] = MappingProxyType(
 
 WITH_ROWS: Mapping[str, str] = MappingProxyType(
     {
+        "gcsa_av_aff_wild2": "mien.recipes.gcsa_av:ROWS",
+        "gcsa_av_pairs": "mien.recipes.gcsa_av:PAIR_ROWS",
+        "gcsa_av_ravdess_voice": "mien.recipes.gcsa_av:VOICE_ROWS",
+        "gcsa_av_synthetic": "mien.recipes.gcsa_av:PAIR_ROWS",
         "keypoint_graph_afew": "mien.recipes.keypoint_graph:ROWS",
         "keypoint_graph_dfew": "mien.recipes.keypoint_graph:FOLDED_ROWS",
         "keypoint_graph_ferv39k": "mien.recipes.keypoint_graph:FERV39K_ROWS",
@@ -105,9 +114,18 @@ def varied(run: "Run", changes: Mapping[str, Any], name: str) -> "Run":
     """``run`` under another name with some fields changed, each given by its path."""
     values: dict[str, dict[str, Any]] = {}
     for path, value in changes.items():
-        part, _, field = path.partition(".")
+        part, _, field = path.rpartition(".")
         values.setdefault(part, {})[field] = value
-    return replace(run, name=name, **{part: replace(getattr(run, part), **v) for part, v in values.items()})
+    for path, fields in values.items():
+        run = _replaced(run, path.split(".") if path else [], fields)
+    return replace(run, name=name)
+
+
+def _replaced(config: Any, path: Sequence[str], fields: Mapping[str, Any]) -> Any:
+    """A configuration with some fields changed of the one that a path of names leads to."""
+    if not path:
+        return replace(config, **fields)
+    return replace(config, **{path[0]: _replaced(getattr(config, path[0]), path[1:], fields)})
 
 
 def names() -> list[str]:

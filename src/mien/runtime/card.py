@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mien.schema.inputs import ClipSpec, InputSpec, LandmarkSpec, PictureSpec
+from mien.schema.inputs import ClipSpec, FlagSpec, InputSpec, LandmarkSpec, PictureSpec, SoundSpec
 
 if TYPE_CHECKING:
     from mien.runtime.bundle import Bundle
@@ -75,6 +75,13 @@ def _facts(bundle: "Bundle") -> str:
 
 
 def _input(spec: InputSpec) -> str:
+    if isinstance(spec, FlagSpec):
+        return "1 or 0, whether that which it is named for is there"
+    if isinstance(spec, SoundSpec):
+        bands = f"{spec.n_mels} mel bands ({spec.mel_scale}) from {spec.f_min:g} to {spec.f_max:g} Hz"
+        return (
+            f"{spec.seconds:g} s of sound at {spec.sample_rate} Hz as {spec.n_frames} columns of {bands}, logarithmic"
+        )
     crop = f"{spec.size_px} x {spec.size_px} pixels"
     if isinstance(spec, LandmarkSpec):
         return f"{spec.n_points} landmarks in {spec.n_frames} frames, in pixels of a crop of {crop}"

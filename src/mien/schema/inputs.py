@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -73,6 +74,7 @@ class ClipSpec:
         segments: equal parts of a clip from each of which frames are taken.
         per_segment: consecutive frames from each part; ``segments * per_segment`` is ``n_frames``.
         stride: frames between the starts of two windows where a long video is read window by window.
+        seconds: time that the frames cover, around a moment; ``None`` for a clip of any length.
         size_px: side of the square that the network sees.
         crop: how the face is cut out of each frame.
         colour: as in :class:`ImageSpec`.
@@ -85,6 +87,7 @@ class ClipSpec:
     segments: int = 8
     per_segment: int = 2
     stride: int = 8
+    seconds: float | None = None
     size_px: int = 112
     crop: CropSpec = field(default_factory=CropSpec)
     colour: Literal["rgb", "grey"] = "rgb"
@@ -93,6 +96,8 @@ class ClipSpec:
     std: tuple[float, float, float] = IMAGENET_STD
 
     def __post_init__(self) -> None:
+        if self.seconds is not None and self.seconds <= 0:
+            raise ConfigError(f"The frames around a moment cover more than 0 seconds; given: {self.seconds=}")
         if min(self.segments, self.per_segment, self.stride, self.size_px, self.source_px or 1) < 1:
             raise ConfigError(
                 f"Segments, frames a segment, stride and sides are at least 1; given: {self.segments=}, "
@@ -195,19 +200,93 @@ class PictureSpec:
         return 3, self.size_px, self.size_px
 
 
-InputSpec = ImageSpec | ClipSpec | LandmarkSpec | PictureSpec
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoundSpec:
+    """The sound around one moment as a log-mel picture: ``float32 [1, n_mels, n_frames]``, low bands first.
+
+    Attributes:
+        sample_rate: samples a second, one channel.
+        n_fft: samples of a Hann window, and of its Fourier transform.
+        hop: samples from one window to the next.
+        n_mels: bands.
+        f_min: lower edge of the lowest band, Hz.
+        f_max: upper edge of the highest band, Hz; at most half of ``sample_rate``.
+        mel_scale: ``slaney`` is even below 1 kHz and logarithmic above, ``htk`` is 2595 log10(1 + f / 700).
+        floor: added to the power in a band before the logarithm.
+        n_frames: windows that the network sees.
+    """
+
+    sample_rate: int = 16_000
+    n_fft: int = 400
+    hop: int = 160
+    n_mels: int = 64
+    f_min: float = 20.0
+    f_max: float = 8000.0
+    mel_scale: Literal["slaney", "htk"] = "slaney"
+    floor: float = 1e-6
+    n_frames: int = 128
+
+    def __post_init__(self) -> None:
+        if min(self.sample_rate, self.n_fft, self.hop, self.n_mels, self.n_frames) < 1:
+            raise ConfigError(
+                f"Rates, windows, bands and frames are at least 1; given: {self.sample_rate=}, {self.n_fft=}, "
+                f"{self.hop=}, {self.n_mels=}, {self.n_frames=}"
+            )
+        if not 0 <= self.f_min < self.f_max <= self.sample_rate / 2:
+            raise ConfigError(
+                f"Bands lie between 0 and half the sample rate, {self.sample_rate / 2:g} Hz; given: {self.f_min=}, "
+                f"{self.f_max=}"
+            )
+        if self.mel_scale not in ("slaney", "htk"):
+            raise ConfigError(f"There is no mel scale {self.mel_scale!r}; allowed: slaney, htk")
+        if not 0 < self.floor < math.inf:
+            raise ConfigError(f"The floor is above 0, because a logarithm is taken; given: {self.floor}")
+
+    @property
+    def n_samples(self) -> int:
+        """Samples of which the network sees the picture."""
+        return self.n_frames * self.hop
+
+    @property
+    def seconds(self) -> float:
+        """How long they last."""
+        return self.n_samples / self.sample_rate
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one input, without the batch."""
+        return 1, self.n_mels, self.n_frames
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagSpec:
+    """Whether another input is there: one ``float32`` number, 1 if it is, 0 if it is filled up with nothing."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one input, without the batch."""
+        return ()
+
+
+InputSpec = ImageSpec | ClipSpec | LandmarkSpec | PictureSpec | SoundSpec | FlagSpec
 _SPECS: Mapping[str, type[InputSpec]] = {
     "image": ImageSpec,
     "clip": ClipSpec,
     "landmarks": LandmarkSpec,
     "picture": PictureSpec,
+    "sound": SoundSpec,
+    "flag": FlagSpec,
 }
 
 
 def specs_to_json(specs: Mapping[str, InputSpec]) -> dict[str, Any]:
-    """Plain data for ``config.json``: each spec with its kind."""
+    """Plain data for ``config.json``: each spec with its kind. Clips of any length have no ``seconds`` there."""
     kinds = {cls: kind for kind, cls in _SPECS.items()}
-    return {name: {"kind": kinds[type(spec)], **asdict(spec)} for name, spec in specs.items()}
+    return {name: {"kind": kinds[type(spec)], **_plain(spec)} for name, spec in specs.items()}
+
+
+def _plain(spec: InputSpec) -> dict[str, Any]:
+    return {name: value for name, value in asdict(spec).items() if name != "seconds" or value is not None}
 
 
 def specs_from_json(data: Mapping[str, Any]) -> dict[str, InputSpec]:

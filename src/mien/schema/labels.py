@@ -118,7 +118,40 @@ MAFW_11 = LabelSet(
     (*AFEW.names, "contempt", "anxiety", "helplessness", "disappointment"),
     "MAFW single-set, 11 classes",
 )
+RAVDESS = LabelSet(
+    "ravdess",
+    ("neutral", "calm", "happiness", "sadness", "anger", "fear", "disgust", "surprise"),
+    "RAVDESS file names, 01 to 08",
+)
+CREMA_D = LabelSet(
+    "crema_d",
+    ("anger", "disgust", "fear", "happiness", "neutral", "sadness"),
+    "CREMA-D codes of file names, sorted",
+)
+AFF_WILD2 = LabelSet(
+    "aff_wild2",
+    ("neutral", "anger", "disgust", "fear", "happiness", "sadness", "surprise", "other"),
+    "Aff-Wild2 expression annotation, 0 to 7",
+)
 
 LABEL_SETS: Mapping[str, LabelSet] = MappingProxyType(
-    {s.id: s for s in (BASIC_7, RAF_DB, FERPLUS, FER2013, AFFECTNET_8, AFFECTNET_7, EXPW, DFEW, FERV39K, AFEW, MAFW_11)}
+    {
+        s.id: s
+        for s in (
+            BASIC_7,
+            RAF_DB,
+            FERPLUS,
+            FER2013,
+            AFFECTNET_8,
+            AFFECTNET_7,
+            EXPW,
+            DFEW,
+            FERV39K,
+            AFEW,
+            MAFW_11,
+            RAVDESS,
+            CREMA_D,
+            AFF_WILD2,
+        )
+    }
 )

@@ -37,6 +37,12 @@ LEADING_COLUMNS = (
     "model",
 )
 
+Modalities = Literal["face+voice", "face", "voice", ""]
+"""What an answer rests on; empty where there was neither a face nor a voice."""
+
+SHARE_COLUMNS = ("modalities", "w_face", "w_voice")
+"""The last columns of a table by a model that answers for moments; other tables lack them."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Face:
@@ -77,6 +83,9 @@ class Prediction:
         start_s: where a window of frames begins, for models of clips.
         end_s: where it ends.
         raw: probabilities of this frame alone, where ``probabilities`` are smoothed over time.
+        modalities: what the answer rests on, of a model that answers for moments; ``None`` of all others.
+        w_face: what the face counted for the answer at this moment, in [0, 1].
+        w_voice: what the voice counted; both sum to 1.
     """
 
     source: str
@@ -92,6 +101,9 @@ class Prediction:
     start_s: float | None = None
     end_s: float | None = None
     raw: NDArray[np.float32] | None = None
+    modalities: Modalities | None = None
+    w_face: float | None = None
+    w_voice: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +133,9 @@ class Result:
 
     @property
     def columns(self) -> dict[str, NDArray[Any]]:
-        """The table: ``LEADING_COLUMNS``, then ``p_<label>``, then ``raw_p_<label>`` where answers are smoothed."""
+        """The table: ``LEADING_COLUMNS``, then ``p_<label>``, ``raw_p_<label>`` where answers are smoothed, and
+        ``SHARE_COLUMNS`` where they rest on face and voice.
+        """
         columns: dict[str, NDArray[Any]] = resolve("mien.predict.table:columns_of")(self)
         return columns
 

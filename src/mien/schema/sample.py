@@ -63,9 +63,17 @@ class Composed:
 
 @dataclass(frozen=True, slots=True)
 class FrameFolder:
-    """A clip as pictures in the order of time; where there are none, ``paths`` is the folder that should have them."""
+    """A clip as pictures in the order of time; where there are none, ``paths`` is the folder that should have them.
+
+    Attributes:
+        paths: the pictures.
+        numbers: of which frames of the video they are, from 0, rising; ``None`` if none is left out.
+        rate: frames a second of the video; ``None`` if unknown.
+    """
 
     paths: tuple[Path, ...]
+    numbers: tuple[int, ...] | None = None
+    rate: Fraction | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +106,35 @@ class RenderedClip:
     rate: Fraction = Fraction(25)
 
 
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A stretch of the sound in a file of sound or a video, in seconds of its own clock; ``end_s=None`` is its end."""
+
+    path: Path
+    start_s: float = 0.0
+    end_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedVoice:
+    """A voice made on demand.
+
+    Attributes:
+        renderer: ``"module:name"`` of a function ``(index, seed)`` that gives ``float32 [N]`` in [-1, 1] at 16 kHz, and
+            its truth.
+        index: number of the voice.
+        seed: seed of the set.
+    """
+
+    renderer: str
+    index: int
+    seed: int
+
+
 PictureSource = File | ZipMember | CsvRow | Rendered | Composed
 ClipSource = FrameFolder | Clip | RenderedClip
-Source = PictureSource | ClipSource
+SoundSource = Recording | RenderedVoice
+Source = PictureSource | ClipSource | SoundSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +148,8 @@ class Targets:
         intensity: strength of the expression in [0, 1].
         valence: pleasantness in [-1, 1].
         arousal: activation in [-1, 1].
+        frames: label of each frame of a clip, from its first on, ``None`` where nobody labelled it. Names are shared
+            (``sys.intern``), so that a frame costs a pointer.
     """
 
     label: str | None = None
@@ -122,15 +158,16 @@ class Targets:
     intensity: float | None = None
     valence: float | None = None
     arousal: float | None = None
+    frames: tuple[str | None, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """One annotated face or clip.
+    """One annotated face, clip or utterance.
 
     Attributes:
         key: unique and stable name within the dataset; the same on every machine.
-        source: where its pixels are.
+        source: where its pixels are; of an utterance without pictures its sound.
         split: the dataset's own split: ``train``, ``valid`` or ``test``.
         folds: official folds in which the sample is held back, if the dataset has folds.
         groups: parts of the dataset to which it belongs beside its split, such as its scene; lower-case.
@@ -140,6 +177,8 @@ class Sample:
         pixel_hash: digest of the decoded pixels, where the layout brings one.
         also_in: other splits in which the same pixels stand, where the layout tells.
         targets: the annotation.
+        sound: the voice that belongs to the pictures of ``source``, by the same clock.
+        frame: where one frame of a clip is a sample of its own, its number from 0; ``source`` is then the whole clip.
     """
 
     key: str
@@ -153,3 +192,10 @@ class Sample:
     pixel_hash: str | None = None
     also_in: tuple[str, ...] = ()
     targets: Targets = field(default_factory=Targets)
+    sound: SoundSource | None = None
+    frame: int | None = None
+
+    @property
+    def voice(self) -> SoundSource | None:
+        """Where its sound is: beside the pictures, or all that there is; ``None`` if it is mute."""
+        return self.source if isinstance(self.source, Recording | RenderedVoice) else self.sound

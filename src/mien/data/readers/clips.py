@@ -11,7 +11,7 @@ from mien.schema.labels import LabelSet
 from mien.schema.sample import Clip, ClipSource, FrameFolder
 
 PICTURES = frozenset({".bmp", ".jpeg", ".jpg", ".png"})
-VIDEOS = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpg", ".webm"})
+VIDEOS = frozenset({".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpg", ".webm"})
 
 _NUMBER = re.compile(r"[0-9]+")
 

@@ -42,6 +42,7 @@ class ResNet(nn.Module):
         widths: channels of the four stages; the stem has as many as the first.
         units: residual blocks of the four stages; (2, 2, 2, 2) is ResNet-18.
         enlarge: stages that keep the size of the map.
+        channels: of the image; 1 for a picture of sound.
     """
 
     def __init__(
@@ -49,9 +50,10 @@ class ResNet(nn.Module):
         widths: tuple[int, int, int, int] = (64, 128, 256, 512),
         units: tuple[int, int, int, int] = (2, 2, 2, 2),
         enlarge: Enlarge = "none",
+        channels: int = 3,
     ) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(3, widths[0], 7, 2, 3, bias=False)
+        self.conv1 = nn.Conv2d(channels, widths[0], 7, 2, 3, bias=False)
         self.bn1 = nn.BatchNorm2d(widths[0])
         self.relu = nn.ReLU()
         self.maxpool = nn.MaxPool2d(3, 2, 1)
@@ -64,7 +66,7 @@ class ResNet(nn.Module):
         )
         self.apply(_initialise)
 
-    def forward(self, image: Float[Tensor, "B 3 S S"]) -> Float[Tensor, "B C F F"]:
+    def forward(self, image: Float[Tensor, "B I H W"]) -> Float[Tensor, "B C P Q"]:
         x = self.maxpool(self.relu(self.bn1(self.conv1(image))))
         out: Tensor = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return out

@@ -1,0 +1,169 @@
+"""What a bundle answers for moments of a dataset, by the same steps as in training; utterances are pooled."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.data.moment_faces import Known, locate
+from mien.data.moment_input import MomentInput, is_answerable
+from mien.data.moment_plan import Plan, pictured, plan
+from mien.data.prepare_clips import ClipFaces
+from mien.engine.measure import Answers, Crop, tracked
+from mien.engine.pooling import check_smoothing, filled, logits_of, pooled, smoothed
+from mien.faces.graph import core_count
+from mien.metrics.calibration import softmax
+from mien.runtime.session import Session
+from mien.schema.errors import DatasetError
+from mien.schema.inputs import InputSpec
+from mien.schema.labels import BASIC_7
+from mien.schema.sample import Recording, RenderedVoice, Sample
+
+CACHE_MB = 1024
+
+
+def answer_moments(
+    session: Session,
+    inputs: Mapping[str, InputSpec],
+    samples: Sequence[Sample],
+    *,
+    dataset: str,
+    crop: Crop = "face",
+    batch_size: int = 16,
+    smooth: int = 1,
+    progress: bool = True,
+) -> Answers:
+    """Feed the moments of every sample to the network; one answer a sample.
+
+    An utterance has the mean of the probabilities of its moments. A labelled frame without a picture has the answer of
+    the nearest frame of its video that has one, where the network looks.
+
+    Args:
+        session: the network.
+        inputs: how it wants frames and sound.
+        samples: utterances, clips, pictures, or frames of clips; without repetition.
+        dataset: name of the reader, which names the cache of prepared faces.
+        crop: ``face`` aligns by eyes, ``whole`` takes pictures as they are.
+        batch_size: moments in one run of the network.
+        smooth: average the answers for frames over so many frames of their video; 1 is off.
+        progress: whether to show a bar.
+
+    Raises:
+        ConfigError: if ``smooth`` is even or below 1.
+        DatasetError: if a sample has nothing that the network can read.
+        MediaError: if a picture or a sound cannot be read.
+    """
+    check_smoothing(smooth)
+    known: list[Known] = [None] * len(samples)
+    if "clip" in inputs:
+        known = locate(samples, name=dataset, whole=crop == "whole", progress=progress)
+    _check(samples, known, inputs)
+    videos = _videos(samples)
+    asked = _asked(samples, videos) if "clip" in inputs else np.arange(len(samples))
+    make = MomentInput(inputs, whole=crop == "whole", cache_mb=CACHE_MB)
+    chosen = [samples[i] for i in asked]
+    moments = plan(chosen, BASIC_7, make.span, seconds=make.seconds, training=False, seen="clip" in inputs)
+    outputs = _run(session, make, chosen, [known[i] for i in asked], moments, batch_size, progress)
+    outputs = pooled(outputs, moments.unit)
+    rows = _filled_rows(samples, videos, asked)
+    outputs = {name: values[rows] for name, values in outputs.items()}
+    if smooth > 1:
+        outputs["logits"] = _steady(outputs["logits"], videos, smooth)
+    return Answers(
+        rows={sample.key: row for row, sample in enumerate(samples)},
+        outputs=outputs,
+        landmarks=np.full((len(samples), 136), np.nan, np.float32),
+        alignment=tuple(_alignment(sample, faces) for sample, faces in zip(samples, known, strict=True)),
+    )
+
+
+def _check(samples: Sequence[Sample], known: Sequence[Known], inputs: Mapping[str, InputSpec]) -> None:
+    """Frames of a video are judged whatever there is, as the rest must be measurable by all networks alike."""
+    unread = [
+        sample.key
+        for sample, faces in zip(samples, known, strict=True)
+        if sample.frame is None and not is_answerable(sample, faces, inputs)
+    ]
+    if unread:
+        raise DatasetError(
+            f"{len(unread)} of {len(samples)} samples have nothing that a network of {' and '.join(inputs)} can read, "
+            f"e.g. {unread[0]}. Repair them, or measure on another dataset: without them it would not be comparable."
+        )
+
+
+def _run(
+    session: Session,
+    make: MomentInput,
+    samples: Sequence[Sample],
+    known: Sequence[Known],
+    moments: Plan,
+    batch_size: int,
+    progress: bool,
+) -> dict[str, NDArray[Any]]:
+    columns: dict[str, list[NDArray[Any]]] = {}
+
+    def one(moment: int) -> dict[str, NDArray[np.float32]]:
+        owner = int(moments.owner[moment])
+        return make(samples[owner], known[owner], float(moments.second[moment]))
+
+    with ThreadPoolExecutor(core_count()) as pool:
+        for start in tracked(list(range(0, len(moments), batch_size)), progress):
+            made = list(pool.map(one, range(start, min(start + batch_size, len(moments)))))
+            stacked = {name: np.stack([inputs[name] for inputs in made]) for name in make.inputs}
+            for name, values in session(**stacked).items():
+                columns.setdefault(name, []).append(values)
+    return {name: np.concatenate(values) for name, values in columns.items()}
+
+
+_Videos = list[tuple[NDArray[np.int64], NDArray[np.int64]]]
+"""Of each video whose frames are samples: the places of these samples, and the numbers of the frames, rising."""
+
+
+def _videos(samples: Sequence[Sample]) -> _Videos:
+    places: dict[int, list[int]] = {}
+    for place, sample in enumerate(samples):
+        if sample.frame is not None:
+            places.setdefault(id(sample.source), []).append(place)
+    found = []
+    for rows in places.values():
+        numbers = np.array([samples[row].frame for row in rows], np.int64)
+        order = np.argsort(numbers, kind="stable")
+        found.append((np.array(rows, np.int64)[order], numbers[order]))
+    return found
+
+
+def _asked(samples: Sequence[Sample], videos: _Videos) -> NDArray[np.int64]:
+    """Places of the samples that are put to the network: not frames without a picture, unless a video has none."""
+    wanted = np.ones(len(samples), bool)
+    for places, numbers in videos:
+        there = np.isin(numbers, pictured(samples[places[0]]))
+        wanted[places] = there if there.any() else True
+    return np.flatnonzero(wanted)
+
+
+def _filled_rows(samples: Sequence[Sample], videos: _Videos, asked: NDArray[np.int64]) -> NDArray[np.int64]:
+    """For each sample the row of its answer among those that were asked for."""
+    row_of = np.full(len(samples), -1, np.int64)
+    row_of[asked] = np.arange(len(asked))
+    for places, numbers in videos:
+        answered = row_of[places] >= 0
+        row_of[places] = row_of[places[answered]][filled(numbers, numbers[answered])]
+    assert (row_of >= 0).all()
+    return row_of
+
+
+def _steady(logits: NDArray[np.float32], videos: _Videos, frames: int) -> NDArray[np.float32]:
+    made = logits.copy()
+    for places, numbers in videos:
+        made[places] = logits_of(smoothed(softmax(logits[places]), numbers, frames))
+    return made
+
+
+def _alignment(sample: Sample, known: Known) -> str:
+    if isinstance(sample.source, Recording | RenderedVoice):
+        return "voice alone"
+    if isinstance(known, ClipFaces):
+        return known.counts().most_common(1)[0][0] if len(known) else "none"
+    return str(known.alignment) if known is not None else "none"

@@ -1,0 +1,217 @@
+"""GCSA-AV on small trees: trained, stopped and resumed, its proportion searched, measured, voices alone."""
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from mien.data.readers import DatasetWarning
+from mien.data.splits import DataConfig
+from mien.data.synthetic_clips import render_clip
+from mien.data.synthetic_voices import render_voice, write_wav
+from mien.engine import fit as module
+from mien.engine.evaluate import evaluate
+from mien.engine.finish import with_proportion
+from mien.engine.fit import fit
+from mien.engine.journal import read_journal
+from mien.engine.material import counts_in, gather, labels_in
+from mien.engine.measure_moments import answer_moments
+from mien.engine.run import Run
+from mien.losses.coarse_fine import CoarseFine
+from mien.recipes import find
+from mien.runtime.bundle import find_bundle
+from mien.schema.errors import ConfigError, DatasetError
+from mien.schema.labels import AFF_WILD2, BASIC_7, RAVDESS
+from mien.schema.sample import FrameFolder
+from mien.tasks.fuse import find_proportion
+
+TINY = find("gcsa_av_synthetic_tiny")
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def no_export(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+
+    def export(run, network, labels, task, record, samples, out):
+        kept.update(run=run, network=network, task=task, samples=samples)
+        return out / "bundle"
+
+    monkeypatch.setattr(module, "export", export)
+    return kept
+
+
+def aff_wild2(root: Path) -> None:
+    """Three videos of twelve frames at 10 a second, one of them without sound; of the last some frames have no face."""
+    parts = {"a": ("Train_Set", range(12)), "b_left": ("Train_Set", range(12)), "c": ("Validation_Set", (0, 1, 5, 6))}
+    for index, (name, (part, numbers)) in enumerate(parts.items()):
+        labels = [-1 if number == 2 else (number + index) % 8 for number in range(12)]
+        text = root / "8th_ABAW_Annotations" / "EXPR_Recognition_Challenge" / part / f"{name}.txt"
+        text.parent.mkdir(parents=True, exist_ok=True)
+        header = "Neutral,Anger,Disgust,Fear,Happiness,Sadness,Surprise,Other"
+        text.write_text("\n".join([header, *map(str, labels)]) + "\n")
+        folder = root / "cropped_aligned" / name
+        folder.mkdir(parents=True)
+        images = render_clip(index, 0, list(numbers))[0]
+        for number, image in zip(numbers, images, strict=True):
+            cv2.imwrite(str(folder / f"{number + 1:05d}.jpg"), cv2.resize(image, (32, 32))[..., ::-1])
+        if name != "a":
+            write_wav(root / f"{name.removesuffix('_left')}.wav", render_voice(index, 0)[0])
+    (root / "frame_rates.csv").write_text("video,rate\n*,10\n")
+
+
+def tiny(name: str, **changes) -> Run:
+    """A run with the network of the tests, two short epochs."""
+    run = find(name)
+    model = replace(TINY.model, modality=run.model.modality, frames=run.model.frames)
+    train = replace(TINY.train, batch_size=4, steps=2, sampler=run.train.sampler, monitor=run.train.monitor)
+    return replace(run, model=model, train=train, **changes)
+
+
+def test_frames_are_trained_on_resumed_measured_and_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, out = tmp_path / "tree", tmp_path / "run"
+    aff_wild2(root)
+    run = tiny("gcsa_av_aff_wild2", loss=CoarseFine(mode="confusion"))
+    looks = iter((module.evaluate,))
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "evaluate", lambda *given: next(looks)(*given))
+        with pytest.raises(StopIteration):
+            fit(run, root=root, out=out, progress=False)
+    bundle = find_bundle(fit(run, root=root, out=out, resume=True, progress=False))
+    record = json.loads((out / "run.json").read_text())
+    assert record["data"]["train"] == 2
+    assert sum(record["data"]["train_per_class"].values()) == 22, "frames, not videos"
+    rows = read_journal(out / "journal.csv")
+    assert [row["images"] for row in rows] == ["8", "8"]
+    mu = [max(float(row[f"train_mu_{pair}"]) for pair in ("12", "13", "14", "23", "24", "34")) for row in rows]
+    assert mu == pytest.approx([0.0, 0.1]), "the penalties of the first epoch were kept when the run was stopped"
+    found = json.loads((out / "proportion.json").read_text())
+    assert tuple(bundle.model_config["weights"]) == tuple(found["weights"])
+    assert np.array(found["macro_f1"]).shape == (5, 5)
+
+    report = evaluate(
+        bundle, "aff_wild2", root=root, crop="whole", out=tmp_path / "report", resamples=5, progress=False
+    )
+    assert report["faces"] == 11
+    with (tmp_path / "report" / "answers.csv").open(newline="") as file:
+        answers = list(csv.DictReader(file))
+    assert [row["key"] for row in answers] == [f"c#{n:05d}" for n in range(1, 13) if n != 3]
+    assert [row["truth"] for row in answers] == [AFF_WILD2.names[(n + 2) % 8] for n in range(12) if n != 2]
+    assert {row["group"] for row in answers} == {"c"}
+    chances = {int(row["key"][-5:]) - 1: [row[f"p_{name}"] for name in AFF_WILD2.names] for row in answers}
+    for number, nearest in ((3, 1), (4, 5), (7, 6), (11, 6)):
+        assert chances[number] == chances[nearest]
+    assert chances[0] != chances[1]
+    smooth = evaluate(bundle, "aff_wild2", root=root, crop="whole", smooth=99, resamples=5, progress=False)
+    assert smooth["runtime"]["smooth"] == 99
+    assert sum(entry["answered"] > 0 for entry in smooth["per_class"].values()) == 1, "all frames have the same mean"
+    with pytest.raises(ConfigError, match="an odd number"):
+        evaluate(bundle, "aff_wild2", root=root, crop="whole", smooth=2, progress=False)
+
+
+def ravdess(root: Path) -> None:
+    for actor, index in ((1, 0), (2, 7), (17, 14)):
+        for emotion in range(1, 9):
+            name = f"03-01-{emotion:02d}-01-01-01-{actor:02d}.wav"
+            label = RAVDESS.names[emotion - 1]
+            drawn = index + (BASIC_7.index(label) if label in BASIC_7 else 0)
+            (root / f"Actor_{actor:02d}").mkdir(parents=True, exist_ok=True)
+            write_wav(root / f"Actor_{actor:02d}" / name, render_voice(drawn, 0)[0])
+
+
+@pytest.mark.filterwarnings("ignore::mien.data.readers.DatasetWarning")
+def test_voices_alone_are_learnt_and_pooled_by_utterance(tmp_path: Path) -> None:
+    root, out = tmp_path / "tree", tmp_path / "run"
+    ravdess(root)
+    run = tiny("gcsa_av_ravdess_voice")
+    material = gather(run, root, progress=False)
+    assert len(material.train) == 16
+    assert len(material.select.items) == 8 < len(material.select)
+    assert material.alignment == {"train": {}, "select": {}}
+    bundle = find_bundle(fit(run, root=root, out=out, progress=False))
+    assert bundle.inputs.keys() == {"sound"}
+    report = evaluate(bundle, "ravdess", root=root, resamples=5, progress=False)
+    assert report["faces"] == 8
+    assert report["alignment"] == {"voice alone": 8}
+    selected = json.loads((out / "run.json").read_text())["select"]
+    assert report["metrics"]["accuracy"]["value"] == pytest.approx(selected["accuracy"])
+    assert report["metrics"]["nll"]["value"] == pytest.approx(selected["nll"], abs=0.02)
+
+
+def test_drawn_faces_and_voices_are_trained_on_together(tmp_path: Path, no_export: dict[str, Any]) -> None:
+    fit(replace(TINY, train=replace(TINY.train, epochs=1)), out=tmp_path, device="cpu", progress=False)
+    run, network = no_export["run"], no_export["network"]
+    assert isinstance(run, Run)
+    assert network.config == run.model
+    samples = no_export["samples"]
+    assert {name: array.shape[1:] for name, array in samples.items()} == {
+        name: spec.shape for name, spec in run.model.inputs().items()
+    }
+
+
+def test_a_network_that_only_listens_needs_voices() -> None:
+    faces = DataConfig(reader="synthetic_clips", limit=7)
+    model = replace(TINY.model, modality="a")
+    with pytest.raises(DatasetError, match="gcsa_av needs a voice, and 'synthetic_clips' has none"):
+        gather(replace(TINY, data=faces, model=model, proportion="given"), None, progress=False)
+    voices = DataConfig(reader="synthetic_voices", limit=7)
+    with pytest.raises(DatasetError, match="gcsa_av needs pictures, and 'synthetic_voices' has none"):
+        gather(replace(TINY, data=voices, model=replace(model, modality="v"), proportion="given"), None, progress=False)
+    mixed = replace(TINY, augment=replace(TINY.augment, mixup=0.2), loss=CoarseFine(target="distribution"))
+    with pytest.raises(ConfigError, match="moments cannot be mixed"):
+        gather(mixed, None, progress=False)
+
+
+def test_what_cannot_be_read_is_left_out_of_training_and_refused_in_measuring(tmp_path: Path) -> None:
+    for part, folder, name in (("train", "Happy", "1"), ("train", "Sad", "2"), ("validation", "Happy", "3")):
+        text = f"d/AFEW_Face/{part}/{folder}/{name} 4 0\n"
+        with (tmp_path / f"AFEW_{part}.txt").open("a") as file:
+            file.write(text)
+        frames = tmp_path / "AFEW_Face" / part / folder / name
+        frames.mkdir(parents=True)
+        if name != "2":
+            cv2.imwrite(str(frames / "1.png"), render_clip(0, 0, [0])[0][0])
+    run = tiny("gcsa_av_pairs", proportion="given", crop="whole", data=DataConfig(reader="afew"))
+    run = replace(run, model=replace(run.model, modality="v"))
+    with pytest.warns(DatasetWarning):
+        material = gather(run, tmp_path, progress=False)
+    assert material.dropped == {"train: nothing that the network can read": 1}
+    assert len(material.train) == 1
+    nothing = replace(material.train.items[0].sample, source=FrameFolder((tmp_path,)))
+    inputs = run.model.inputs()
+    with pytest.raises(
+        DatasetError, match=r"1 of 1 samples have nothing that a network of clip can read, e\.g\. train/1"
+    ):
+        answer_moments(lambda **arrays: {}, inputs, [nothing], dataset="afew", crop="whole", progress=False)
+
+
+def test_moments_are_counted_by_their_own_labels(tmp_path: Path) -> None:
+    aff_wild2(tmp_path)
+    material = gather(tiny("gcsa_av_aff_wild2"), tmp_path, progress=False)
+    labels = labels_in(material.train)
+    assert labels.tolist() == [n % 8 for n in range(12) if n != 2] + [(n + 1) % 8 for n in range(12) if n != 2]
+    assert counts_in(material.train, 8).tolist() == np.bincount(labels, minlength=8).tolist()
+    assert material.alignment["train"] == {"none": 2}
+
+
+def test_the_proportion_is_that_of_the_best_macro_f1() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 7, 300)
+    voice, face = (3 * np.eye(7)[truth] + rng.normal(0, spread, (300, 7)) for spread in (4.0, 1.5))
+    outputs = {"voice_logits": voice.astype(np.float32), "face_logits": face.astype(np.float32)}
+    flags = {"has_sound": np.ones(300, np.float32), "has_face": np.ones(300, np.float32)}
+    run, found = with_proportion(TINY, outputs, {"label": truth, **flags})
+    shares = [torch.from_numpy(one).softmax(1).numpy() for one in outputs.values()]
+    assert run.model.weights == found.weights == find_proportion(truth, *shares).weights
+    m, n = found.weights
+    assert m < n, "the face is right more often"
