@@ -17,8 +17,10 @@ def _streams(dtype: torch.dtype) -> list[torch.Tensor]:
 def test_bfloat16_agrees_with_float32_and_so_do_gradients(scale: float | None, masked: bool) -> None:
     allowed = torch.rand(5, 9) > 0.3 if masked else None
     rounded, exact = _streams(torch.bfloat16), [x.detach().float().requires_grad_() for x in _streams(torch.bfloat16)]
-    found = attend(*rounded, scale=scale, allowed=allowed)
-    wanted = F.scaled_dot_product_attention(*exact, scale=scale, attn_mask=allowed)
+    (query, key, value), streams = rounded, exact
+    found = attend(query, key, value, scale=scale, allowed=allowed)
+    query, key, value = streams
+    wanted = F.scaled_dot_product_attention(query, key, value, scale=scale, attn_mask=allowed)
     assert found.dtype == torch.bfloat16
     torch.testing.assert_close(found.float(), wanted, rtol=0, atol=0.03)
     found.sum().backward()
