@@ -49,6 +49,14 @@ def test_a_recipe_is_trained_as_it_is(mien, fitted) -> None:
     assert f"mien predict PHOTO --model {folder / 'bundle'}" in out
 
 
+@pytest.mark.parametrize(
+    ("recipe", "source"),
+    [("keypoint_graph_synthetic_tiny", "CLIP"), ("gcsa_av_synthetic_tiny", "CLIP"), ("gcsa_av_ravdess_voice", "SOUND")],
+)
+def test_what_to_try_is_what_the_model_reads(mien, fitted, recipe: str, source: str) -> None:
+    assert f"mien predict {source} --model" in mien("train", recipe)[1]
+
+
 def test_every_field_can_be_set_by_its_path(mien, fitted) -> None:
     words = "--set.train.optimizer.lr 0.5 --set.model.dot False --set.data.limit 8 --set.train.sizes 0 32 0.5 48"
     mien("train", TINY, "--seed", 7, "--init", "tiny", "--out", "o", *words.split())

@@ -78,7 +78,9 @@ def train(options: Train, chosen: Any) -> int:
     bundle = fit(chosen, root=options.data, out=out, resume=options.resume, device=options.device)
     print(f"The bundle is {bundle}")
     if chosen.task == "classify":
-        print(f"Try it:  mien predict PHOTO --model {bundle}")
+        fed = chosen.model.inputs()
+        source = "PHOTO" if "image" in fed else "CLIP" if "clip" in fed else "SOUND"
+        print(f"Try it:  mien predict {source} --model {bundle}")
     return 0
 
 
