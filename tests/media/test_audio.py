@@ -221,7 +221,8 @@ def test_what_is_too_high_for_the_rate_is_gone(tmp_path):
 def test_any_rate(tmp_path, sample_rate):
     path = write_sound(tmp_path / "a.flac", tone(1, 44_100), 44_100, "flac")
     sound = read_sound(path, sample_rate=sample_rate)
-    assert (sound.sample_rate, sound.samples.size) == (sample_rate, pytest.approx(sample_rate, abs=1))
+    assert sound.sample_rate == sample_rate
+    assert abs(sound.samples.size - sample_rate) <= 1
     np.testing.assert_allclose(sound.samples[100:-100], tone(1, sample_rate)[100 : sound.samples.size - 100], atol=2e-3)
 
 
@@ -273,10 +274,13 @@ def test_a_part_is_what_the_whole_has_there(tmp_path, name, codec):
 
 def test_a_late_part_is_read_without_what_is_before(tmp_path, monkeypatch):
     path = write_sound(tmp_path / "a.wav", tone(60, RATE), RATE, "pcm_s16le")
-    seen = []
-    monkeypatch.setattr(
-        "mien.media.audio._mono", lambda frame: seen.append(frame.samples) or np.zeros(frame.samples, np.float32)
-    )
+    seen: list[int] = []
+
+    def mono(frame):
+        seen.append(frame.samples)
+        return np.zeros(frame.samples, np.float32)
+
+    monkeypatch.setattr("mien.media.audio._mono", mono)
     read_sound(path, start_s=50, end_s=51)
     assert sum(seen) < 4 * RATE
 
