@@ -19,7 +19,7 @@ def attend(
 ) -> Float[Tensor, "B h M D"]:
     """What each query gathers from the tokens it is ``allowed`` to see, or from all.
 
-    On a CPU in bfloat16, forward and backward of PyTorch's fused attention take four to nine times as long as two
+    On a CPU in bfloat16, forward and backward of PyTorch's fused attention take three to nine times as long as two
     products and a softmax, at 64 to 120 tokens; everywhere else it is the fused one that is taken.
 
     Args:
