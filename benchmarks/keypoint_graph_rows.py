@@ -42,6 +42,7 @@ from mien.recipes import find
 from mien.runtime.bundle import Bundle, find_bundle
 from mien.runtime.cache import atomic_path, cache_dir
 from mien.schema.inputs import ClipSpec, LandmarkSpec
+from mien.schema.labels import LabelSet
 from mien.schema.sample import RenderedClip
 from mien.tasks import task_from_json
 
@@ -95,15 +96,15 @@ def main() -> None:
     options = parser.parse_args()
     run, bundle = find(BASE), find_bundle(options.trunk)
     limit = 28 if options.quick else None
-    parts, fingerprint = vectors(run, bundle, limit)
+    parts, fingerprint, labels = vectors(run, bundle, limit)
     options.out.mkdir(parents=True, exist_ok=True)
     epochs = 1 if options.quick else options.epochs
     for seed in options.seeds:
         for row in options.rows:
             path = options.out / f"{row}-seed{seed}.json"
             if not path.exists():
-                network, found = train(row, seed, epochs, parts, bundle)
-                keep(network, find(f"{BASE}_{row}"), seed, found, fingerprint, parts, path.with_suffix(""))
+                network, found = train(row, seed, epochs, parts, bundle, labels)
+                keep(network, find(f"{BASE}_{row}"), seed, found, fingerprint, parts, labels, path.with_suffix(""))
                 path.write_text(json.dumps(found))
     answers = {
         (p.stem.split("-seed")[0], int(p.stem.split("-seed")[1])): json.loads(p.read_text())
@@ -112,8 +113,8 @@ def main() -> None:
     page(answers, parts["test"], bundle, fingerprint, epochs, options)
 
 
-def vectors(run: Run, bundle: Bundle, limit: int | None) -> tuple[dict[str, Part], str]:
-    """What the trunk says of every frame of every clip, by part; kept in the cache."""
+def vectors(run: Run, bundle: Bundle, limit: int | None) -> tuple[dict[str, Part], str, LabelSet]:
+    """What the trunk says of every frame of every clip, by part; the data's fingerprint and its classes."""
     samples = read_dataset(run.data.reader)
     splits = make_splits(samples, replace(run.data, limit=limit))
     fingerprint = data_fingerprint(samples)
@@ -122,7 +123,7 @@ def vectors(run: Run, bundle: Bundle, limit: int | None) -> tuple[dict[str, Part
         take_part(network, name, bundle)
     folder = cache_dir() / "keypoint_graph_rows" / f"{bundle.hash12}-{fingerprint}-{limit or 'all'}"
     items = {"train": splits.train, "select": splits.select, "test": splits.test}
-    return {name: _part(network, run.model, items[name], folder / name) for name in PARTS}, fingerprint
+    return {name: _part(network, run.model, items[name], folder / name) for name in PARTS}, fingerprint, splits.labels
 
 
 def _part(network: KeypointGraph, config: Config, items: Sequence[Labelled], path: Path) -> Part:
@@ -165,12 +166,11 @@ def every_frame(config: Config, length: int) -> ClipInput:
 
 
 def train(
-    row: str, seed: int, epochs: int, parts: Mapping[str, Part], trunk: Bundle
+    row: str, seed: int, epochs: int, parts: Mapping[str, Part], trunk: Bundle, labels: LabelSet
 ) -> tuple[KeypointGraph, dict[str, object]]:
     """Train what follows the trunk, keep the epoch that is best on the selection part, answer the test part."""
     run = find(f"{BASE}_{row}")
     config, batch_size = run.model, run.train.batch_size
-    labels = make_splits(read_dataset(run.data.reader), run.data).labels
     torch.manual_seed(seed)
     network = config.build(labels)
     for name in FROM_TRUNK:
@@ -218,10 +218,10 @@ def keep(
     found: Mapping[str, object],
     fingerprint: str,
     parts: Mapping[str, Part],
+    labels: LabelSet,
     out: Path,
 ) -> None:
     """Write the whole network as ``out/bundle``."""
-    labels = make_splits(read_dataset(run.data.reader), run.data).labels
     record = {
         "commit": commit(),
         "data": {"fingerprint": fingerprint, **{name: len(parts[name].label) for name in ("train", "select")}},

@@ -131,6 +131,8 @@ def test_a_small_validation_part_is_not_halved(colours: list[Sample]) -> None:
 def test_what_cannot_be_measured_is_explained(bundle: Bundle) -> None:
     with pytest.raises(ConfigError, match="allowed: train, valid, valid_a, valid_b, test"):
         evaluate(bundle, "ferplus", split="half", progress=False)
+    with pytest.raises(ConfigError, match="smooth=5 is for models that answer for moments"):
+        evaluate(bundle, "ferplus", smooth=5, progress=False)
     with pytest.raises(DatasetError, match="The test part of 'ferplus' holds no sample"):
         evaluate(bundle, "ferplus", split="test", progress=False)
 

@@ -122,7 +122,7 @@ def evaluate(
         The report as plain data: ``metrics.<name>.value|low|high`` and all else that ``report.json`` says.
 
     Raises:
-        ConfigError: if the split or the runtime does not exist.
+        ConfigError: if the split or the runtime does not exist, or answers cannot be smoothed.
         DatasetError: if the part holds no sample of the model's classes.
         BundleError: if the bundle is damaged or cannot be run.
     """
@@ -131,6 +131,10 @@ def evaluate(
     if out is not None:
         drawing_is_possible()
     bundle = model if isinstance(model, Bundle) else find_bundle(model)
+    if smooth != 1 and not is_momentary(bundle.inputs):
+        raise ConfigError(
+            f"smooth={smooth} is for models that answer for moments; {bundle.name!r} is none, leave it out"
+        )
     samples = read_dataset(dataset, root)
     views, dropped = views_of(samples, data or DataConfig(reader=dataset), split, bundle.labels)
     how = Resampling(resamples=resamples, seed=seed)

@@ -92,9 +92,7 @@ def load_detector(
     """
     if finder != "default":
         raise ConfigError(f"{bundle.name!r} finds the faces itself, in whole pictures; leave out `finder` (--crops)")
-    for setting, value in (("min_face_px", min_face_px), ("batch_size", batch_size), ("threads", threads or 1)):
-        if value < 1:
-            raise ConfigError(f"{setting} is at least 1; given: {value}")
+    pipeline.check_counts(min_face_px=min_face_px, batch_size=batch_size, threads=threads or None)
     if tile_px is not None and tile_px < MIN_TILE_PX:
         raise ConfigError(f"tile_px is at least {MIN_TILE_PX}; given: {tile_px}")
     task = task_from_json(bundle.task, bundle.labels)
@@ -168,9 +166,7 @@ def load_moments(
         BundleError: if the model needs more than face and voice, or cannot do without one of them.
         ConfigError: if a setting, or the device, cannot be used.
     """
-    for setting, value in (("min_face_px", min_face_px), ("batch_size", batch_size), ("threads", threads or 1)):
-        if value < 1:
-            raise ConfigError(f"{setting} is at least 1; given: {value}")
+    pipeline.check_counts(min_face_px=min_face_px, batch_size=batch_size, threads=threads or None)
     if set(bundle.inputs) not in MOMENT_INPUTS or bundle.labels is None:
         raise BundleError(
             f"{bundle.name!r} answers the task {bundle.task.get('name')!r} from {', '.join(bundle.inputs)}; prediction "

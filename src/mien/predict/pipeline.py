@@ -169,9 +169,7 @@ def load(
         BundleError: if there is no such model, it is damaged, or it does not answer with labels.
         ConfigError: if a setting, or the device, cannot be used.
     """
-    for setting, value in (("min_face_px", min_face_px), ("batch_size", batch_size), ("threads", threads or 1)):
-        if value < 1:
-            raise ConfigError(f"{setting} is at least 1; given: {value}")
+    check_counts(min_face_px=min_face_px, batch_size=batch_size, threads=threads or None)
     bundle = find_bundle(name)
     if bundle.labels is None or set(bundle.inputs) != {"image"}:
         raise BundleError(
@@ -197,3 +195,14 @@ def load(
 def runtime_for(device: str) -> str:
     """The runtime that fits a device."""
     return "torch" if device.split(":")[0].lower() in ("cuda", "mps", "xpu") else "openvino"
+
+
+def check_counts(**settings: int | None) -> None:
+    """Refuse settings below 1; ``None`` leaves one to its default.
+
+    Raises:
+        ConfigError: naming the setting.
+    """
+    for name, value in settings.items():
+        if value is not None and value < 1:
+            raise ConfigError(f"{name} is at least 1; given: {value}")
