@@ -83,5 +83,20 @@ def test_flags_are_those_of_the_function() -> None:
     from mien.engine.evaluate import evaluate as function
 
     renamed = {"data": "root"}
-    names = {renamed.get(one.name, one.name) for one in fields(evaluate.Evaluate)} - {"end_to_end", "fold", "folds"}
+    own = {"end_to_end", "fold", "folds", "submission"}
+    names = {renamed.get(one.name, one.name) for one in fields(evaluate.Evaluate)} - own
     assert names <= set(signature(function).parameters)
+
+
+def test_a_submission_is_written_instead_of_a_report(mien, monkeypatch) -> None:
+    called: list[tuple[Any, ...]] = []
+
+    def submit(*given: Any, **options: Any) -> Path:
+        called.append((*given, options["split"], options["smooth"], options["root"]))
+        return Path(given[2])
+
+    monkeypatch.setattr(evaluate, "reach", lambda target, **_: {"mien.engine.submit:submit": submit}[target])
+    given = ("tiny", "--dataset", "aff_wild2", "--data", "d", "--split", "test", "--smooth", 3, "--submission", "s.txt")
+    code, out, _ = mien("evaluate", *given)
+    assert (code, out) == (0, "submission: s.txt\n")
+    assert called == [("tiny", "aff_wild2", Path("s.txt"), "test", 3, Path("d"))]

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 import torch
 
+from mien.data.aff_wild2_writer import read_submission
 from mien.data.readers import DatasetWarning
+from mien.data.readers import aff_wild2 as aff_wild2_reader
 from mien.data.splits import DataConfig
 from mien.data.synthetic_clips import render_clip
 from mien.data.synthetic_voices import render_voice, write_wav
@@ -23,10 +25,11 @@ from mien.engine.journal import read_journal
 from mien.engine.material import counts_in, gather, labels_in
 from mien.engine.measure_moments import answer_moments
 from mien.engine.run import Run
+from mien.engine.submit import frames_of, submit
 from mien.losses.coarse_fine import CoarseFine
 from mien.recipes import find
 from mien.runtime.bundle import find_bundle
-from mien.schema.errors import ConfigError, DatasetError
+from mien.schema.errors import BundleError, ConfigError, DatasetError
 from mien.schema.labels import AFF_WILD2, BASIC_7, RAVDESS
 from mien.schema.sample import FrameFolder
 from mien.tasks.fuse import find_proportion
@@ -117,6 +120,34 @@ def test_frames_are_trained_on_resumed_measured_and_filled(tmp_path: Path, monke
     assert sum(entry["answered"] > 0 for entry in smooth["per_class"].values()) == 1, "all frames have the same mean"
     with pytest.raises(ConfigError, match="an odd number"):
         evaluate(bundle, "aff_wild2", root=root, crop="whole", smooth=2, progress=False)
+
+    file = submit(bundle, "aff_wild2", tmp_path / "valid.txt", root=root, split="valid", progress=False)
+    (answered,) = read_submission(file).items()
+    assert answered[0] == "c"
+    assert len(answered[1]) == 12, "frames without a label are answered, too"
+    told = {row["key"]: row["label"] for row in answers}
+    assert {f"c#{n:05d}": label for n, label in enumerate(answered[1], start=1) if n != 3} == told
+
+
+def test_a_challenge_is_answered_for_videos_without_labels(tmp_path: Path) -> None:
+    aff_wild2(tmp_path)
+    folder = tmp_path / "cropped_aligned" / "d_right"
+    folder.mkdir()
+    for number, image in zip((2, 7), render_clip(3, 0, [2, 7])[0], strict=True):
+        cv2.imwrite(str(folder / f"{number:05d}.jpg"), image[..., ::-1])
+    (tmp_path / "Expression_Classification_Challenge_test_set_release.txt").write_text("d_right\n\n")
+    samples = aff_wild2_reader.read(tmp_path)
+    (video,) = (sample for sample in samples if sample.split == "test")
+    assert video.targets.frames is None
+    frames = list(frames_of(video))
+    assert [frame.frame for frame in frames] == list(range(7)), "as many as there are pictures, as no video tells more"
+    assert [frame.key for frame in frames][::6] == ["d_right#00001", "d_right#00007"]
+    with pytest.raises(DatasetError, match="How many frames e has is unknown"):
+        list(frames_of(replace(video, key="e", source=FrameFolder((tmp_path / "no",)))))
+    with pytest.raises(ConfigError, match="There is no challenge 'ferplus'"):
+        submit("product_cross_small", "ferplus", tmp_path / "s.txt")
+    with pytest.raises(BundleError, match="a classifier that answers for moments"):
+        submit("product_cross_small", "aff_wild2", tmp_path / "s.txt", root=tmp_path)
 
 
 def ravdess(root: Path) -> None:

@@ -33,6 +33,8 @@ class Evaluate:
         smooth: where frames of videos are labelled one by one, average the answers over so many frames, an odd number.
         resamples: of the bootstrap intervals.
         seed: of the bootstrap.
+        submission: instead of measuring, answer for every frame of the videos of the part, labelled or not, and write
+            this file in the form of the challenge.
         end_to_end: also place the faces in larger scenes of several sizes and read those as photos; a face that is
             not found is an error there.
     """
@@ -52,6 +54,7 @@ class Evaluate:
     smooth: int = 1
     resamples: int = 1000
     seed: int = 0
+    submission: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     end_to_end: bool = False
 
 
@@ -60,6 +63,8 @@ def run(arguments: Sequence[str]) -> int:
     options = tyro.cli(Evaluate, prog="mien evaluate", args=arguments, config=(tyro.conf.FlagCreatePairsOff,))
     if options.folds:
         return _folds(options)
+    if options.submission is not None:
+        return _submission(options, options.submission)
     evaluate = reach("mien.engine.evaluate:evaluate", extra="evaluate", purpose="Evaluating")
     report = evaluate(
         options.model,
@@ -108,6 +113,15 @@ def _folds(options: Evaluate) -> int:
     summary = measure(options.model, options.dataset, root=options.data, out=options.out, **how)
     markdown = reach("mien.engine.folds:markdown", extra="evaluate", purpose="Evaluating")
     print(markdown(summary).partition("Counts of all folds")[0].rstrip())
+    return 0
+
+
+def _submission(options: Evaluate, out: Path) -> int:
+    """Write the answers to a challenge."""
+    submit = reach("mien.engine.submit:submit", extra="evaluate", purpose="Answering to a challenge")
+    names = ("split", "runtime", "device", "precision", "crop", "smooth")
+    how = {name: getattr(options, name) for name in names}
+    print(f"submission: {submit(options.model, options.dataset, out, root=options.data, **how)}")
     return 0
 
 

@@ -12,12 +12,15 @@ in a video that is named without it.
 The sound is that of the video, ``<video>.mp4`` or ``.avi`` anywhere below the root, or ``<video>.wav``. When a frame
 is shown is told by its video, or by ``frame_rates.csv`` (``video,rate``; ``*`` is all other videos), which goes before.
 
-A sample is a video, its key the name of the annotation without the suffix.
+A sample is a video, its key the name of the annotation without the suffix. The test part has no annotations: its
+videos are listed by ``Expression_Classification_Challenge_test_set_release.txt`` (any ``expr*test*.txt`` below the
+root), a name a line.
 """
 
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from fractions import Fraction
 from pathlib import Path
 
@@ -33,12 +36,13 @@ FOLDERS = frozenset(
 PARTS = {"train_set": "train", "training_set": "train", "validation_set": "valid", "validation": "valid"}
 CROPS = "cropped_aligned"
 PERSONS = ("_left", "_right")
+TEST_LIST = "expr*test*.txt"
 RATES = "frame_rates.csv"
 OTHERS = "*"
 
 
 def read(root: Path) -> list[Sample]:
-    """Every annotated video under ``root``, sorted by part and name.
+    """Every annotated video under ``root``, and those of the test part, sorted by part and name.
 
     Raises:
         DatasetError: if there is no annotation or that of several editions, an annotation is damaged (names the file
@@ -59,35 +63,47 @@ def read(root: Path) -> list[Sample]:
     texts = [(path, split) for part, split in parts for path in sorted(part.glob("*.txt"))]
     if not texts:
         raise DatasetError(f"{folder} has no text file in Train_Set or Validation_Set.")
-    return [_sample(path, split, tree, rates) for path, split in texts]
+    annotated = [_sample(path.stem, tuple(_labels(path)), split, tree, rates) for path, split in texts]
+    return annotated + [_sample(name, None, "test", tree, rates) for name in _test_names(tree.tests)]
 
 
 @dataclass(frozen=True, slots=True)
 class _Tree:
-    """What lies where: annotations of each edition, videos and sounds by name, folders of pictures."""
+    """What lies where: annotations of each edition, videos and sounds by name, folders of pictures, lists of tests."""
 
     root: Path
     annotations: tuple[Path, ...]
     heard: Mapping[str, Path]
     crops: tuple[Path, ...]
+    tests: tuple[Path, ...]
 
 
 def _search(root: Path) -> _Tree:
     """Everything but the pictures, which are millions."""
-    annotations, crops, heard = list[Path](), list[Path](), dict[str, Path]()
+    annotations, crops, heard, tests = list[Path](), list[Path](), dict[str, Path](), list[Path]()
     for parent, folders, files in os.walk(root):
         crops += [Path(parent, name) for name in folders if name == CROPS]
         annotations += [Path(parent, name) for name in folders if name.lower() in FOLDERS]
         folders[:] = sorted(name for name in folders if name != CROPS and name.lower() not in FOLDERS)
         for path in (Path(parent, name) for name in sorted(files)):
             suffix = path.suffix.lower()
+            if fnmatch(path.name.lower(), TEST_LIST):
+                tests.append(path)
             if suffix in VIDEOS or (suffix == ".wav" and path.stem not in heard):
                 heard[path.stem] = path
-    return _Tree(root, tuple(sorted(annotations)), heard, tuple(sorted(crops)))
+    return _Tree(root, tuple(sorted(annotations)), heard, tuple(sorted(crops)), tuple(sorted(tests)))
 
 
-def _sample(path: Path, split: str, tree: _Tree, rates: Mapping[str, Fraction]) -> Sample:
-    name = path.stem
+def _test_names(lists: Sequence[Path]) -> list[str]:
+    if len(lists) > 1:
+        given = ", ".join(str(path) for path in lists)
+        raise DatasetError(f"There are several lists of test videos: {given}. Leave one of them there.")
+    return sorted({text.strip() for path in lists for _, text in lines(path)})
+
+
+def _sample(
+    name: str, labels: tuple[str | None, ...] | None, split: str, tree: _Tree, rates: Mapping[str, Fraction]
+) -> Sample:
     video = _video(name, tree.heard.keys() | rates.keys())
     heard = tree.heard.get(video)
     rate = rates.get(video, rates.get(OTHERS))
@@ -102,7 +118,7 @@ def _sample(path: Path, split: str, tree: _Tree, rates: Mapping[str, Fraction]) 
         split=split,
         subject=video,
         aligned=True,
-        targets=Targets(frames=tuple(_labels(path))),
+        targets=Targets(frames=labels),
         sound=Recording(heard) if heard else None,
     )
 
