@@ -1,8 +1,5 @@
 """How many frames of a video a second, and does memory stay flat? And where does the time go?"""
 
-import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from fractions import Fraction
@@ -15,12 +12,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from _report import Table, Target, arguments, interleaved, keep_to_cores, portrait, write_page
+from _films import HEIGHT, RATE, WIDTH, Rgb, peak_mb, pictures
+from _report import Table, Target, arguments, interleaved, keep_to_cores, write_page
 from mien.faces.quality import judge
 from mien.faces.reader import FaceReader
 from mien.faces.track import TrackedFace, Tracker
 from mien.media.crop import cut, face_matrix
-from mien.media.image import read_image
 from mien.media.tensors import image_tensor
 from mien.media.video import Frame, read_video
 from mien.predict.pipeline import Predictor, load
@@ -28,35 +25,11 @@ from mien.predict.sources import sources
 from mien.predict.table import TableWriter
 from mien.predict.watch import VideoOptions
 
-Rgb = NDArray[np.uint8]
-
-WIDTH, HEIGHT, RATE = 640, 360, 25
-CLIP = "pyfeat_single_face.mp4"
 SHORT_S, LONG_S = 10, 600
 TRACKING, EVERY_FRAME = "detection by tracking", "detection in every frame"
 EMPTY = "1920 x 1080 without a face, detection by tracking"
 GOALS = {TRACKING: 200.0, EVERY_FRAME: 100.0}
 MOST_GROWTH_MB = 30.0
-
-MEMORY = """
-import sys
-from pathlib import Path
-from mien.cli import main
-assert main(["predict", sys.argv[1], "--out", sys.argv[2]]) == 0
-print(Path("/proc/self/status").read_text())
-"""
-
-
-def pictures() -> tuple[list[Rgb], str]:
-    """Frames of one face that go forth and back without a cut, and what they show."""
-    path = Path(os.environ.get("MIEN_DATA", "")) / "video" / CLIP
-    if path.is_file():
-        with read_video(path) as reader:
-            frames = [np.asarray(cv2.resize(frame.image, (WIDTH, HEIGHT)), np.uint8) for frame in reader]
-        return frames + frames[-2:0:-1], f"a man before his webcam ({CLIP}), forth and back"
-    wide = cv2.copyMakeBorder(read_image(portrait())[:HEIGHT], 0, 0, 128, 128, cv2.BORDER_REFLECT)[:, :WIDTH]
-    drift = [np.asarray(np.roll(wide, number, axis=1), np.uint8) for number in range(0, 48, 2)]
-    return drift + drift[-2:0:-1], "a portrait that drifts to and fro"
 
 
 def write_film(path: Path, frames: list[Rgb], seconds: int) -> Path:
@@ -138,18 +111,6 @@ def stages(predictor: Predictor, film: Path, table: Path) -> dict[str, Callable[
         f"answer, batches of {size}": answer,
         "write rows": write,
     }
-
-
-def peak_mb(film: Path, table: Path) -> float:
-    """Largest resident memory of a whole ``mien predict`` in a process of its own, in MB of 10**6 bytes.
-
-    From Linux's own account: the usual one (``ru_maxrss``) counts the memory of the process that started it.
-    """
-    done = subprocess.run(
-        [sys.executable, "-c", MEMORY, str(film), str(table)], capture_output=True, text=True, check=True
-    )
-    (line,) = (line for line in done.stdout.splitlines() if line.startswith("VmHWM"))
-    return float(line.split()[1]) * 1024 / 1e6
 
 
 def main() -> None:
