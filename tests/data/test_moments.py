@@ -120,6 +120,13 @@ def test_a_mute_clip_a_faceless_voice_and_a_silent_one(tmp_path: Path) -> None:
     assert not first[1]["sound"].any()
 
 
+def test_a_moment_beyond_the_sound_is_not_heard_though_its_window_reaches_it(speakers: list[Labelled]) -> None:
+    make, sample = MomentInput(BOTH, whole=True), speakers[0].sample
+    end_s = len(render_voice(0, 0)[0]) / 16_000
+    heard = {second: float(make(sample, None, second)["has_sound"]) for second in (end_s + 0.05, end_s + 0.2)}
+    assert list(heard.values()) == [1, 0], "as prediction has it"
+
+
 def test_a_still_picture_is_every_frame(tmp_path: Path) -> None:
     picture = np.random.default_rng(0).integers(0, 256, (48, 48, 3), np.uint8)
     cv2.imwrite(str(tmp_path / "a.png"), picture[..., ::-1])

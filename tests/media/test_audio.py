@@ -297,6 +297,7 @@ def test_windows():
     window = sound.window(2.5, 0.2)
     window[:] = 9
     assert sound.samples.max() == 1
+    assert [sound.holds(at) for at in (1.85, 1.95, 2.5, 3.05, 3.15)] == [False, True, True, True, False]
     assert [sound.coverage(at, 0.2) for at in (1.5, 2.0, 2.5, 3.05, 4.0)] == pytest.approx([0, 0.5, 1, 0.25, 0])
 
 

@@ -231,16 +231,23 @@ class MomentInput:
 
     def _window(self, voice: SoundSource, second: float) -> NDArray[np.float32]:
         assert self.sound is not None
+        sound = self._around(voice, second)
+        if not sound.holds(second):
+            return np.zeros(self.sound.n_samples, np.float32)
+        return sound.window(second, self.sound.seconds)
+
+    def _around(self, voice: SoundSource, second: float) -> Sound:
+        """All of a sound that can be kept, else the part around a second."""
+        assert self.sound is not None
         if voice in self._sounds or (voice not in self._long and self._has_room()):
-            return self._whole_sound(voice).window(second, self.sound.seconds)
+            return self._whole_sound(voice)
         reach = self.sound.seconds
-        part = read_sound_source(
+        return read_sound_source(
             voice,
             sample_rate=self.sound.sample_rate,
             start_s=max(0.0, second - reach),
             end_s=max(reach, second + reach),
         )
-        return part.window(second, self.sound.seconds)
 
     def _has_room(self) -> bool:
         return self.sound is not None and self._sounds.has_room(LONG_S * self.sound.sample_rate * 4)

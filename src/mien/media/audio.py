@@ -33,6 +33,9 @@ Piece = tuple[Fraction | None, AudioFrame]
 SOUND_FORMATS = "WAV, FLAC, OGG, MP3 and M4A"
 """The files of sound alone that most users meet; some more are read."""
 
+EDGE_S = 0.1
+"""So much before its first sample, and behind its last, sound counts as being there."""
+
 _MISSING_S = Fraction(1, 10)
 _EXACT = frozenset({"flac", "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "wav"})
 """Formats that can be entered at any second, and that note how long they are."""
@@ -64,6 +67,10 @@ class Sound:
     def end_s(self) -> float:
         """Where the sound ends, by the same clock."""
         return self.start_s + self.samples.size / self.sample_rate
+
+    def holds(self, time_s: float) -> bool:
+        """Whether a moment lies in the sound, or at most 0.1 s beyond its ends: encoders cut that finely."""
+        return self.present and self.start_s - EDGE_S <= time_s <= self.end_s + EDGE_S
 
     def window(self, centre_s: float, seconds: float) -> Samples:
         """The sound around a moment, ``float32 [seconds * sample_rate]``; beyond both ends is silence.

@@ -6,7 +6,7 @@ import numpy as np
 from av.container import InputContainer
 from numpy.typing import NDArray
 
-from mien.media.audio import Sound, read_sound
+from mien.media.audio import EDGE_S, Sound, read_sound
 from mien.media.container import open_container, video_stream
 from mien.media.mel import sound_tensor
 from mien.media.sequence import is_sequence
@@ -16,9 +16,6 @@ from mien.schema.inputs import SoundSpec
 
 STRETCH_S = 600.0
 """So much is decoded at once: 38 MB at 16 kHz."""
-
-_EDGE_S = 0.1
-"""So much before its first sample, and behind its last, sound counts as being there: encoders cut that finely."""
 
 _ROUNDING_S = 1e-6
 
@@ -46,7 +43,7 @@ class Listener:
     def hear(self, time_s: float) -> NDArray[np.float32] | None:
         """The input of the network for a moment; ``None`` before and behind the sound, and where all is silent."""
         sound = self._around(time_s)
-        if not sound.present or not sound.start_s - _EDGE_S <= time_s <= sound.end_s + _EDGE_S:
+        if not sound.holds(time_s):
             return None
         tensor = sound_tensor(sound.window(time_s, self._spec.seconds), self._spec)
         return tensor if tensor.any() else None
@@ -69,7 +66,7 @@ class Listener:
         return self._stretch[1]
 
     def _read(self, number: int) -> Sound:
-        rate, spare_s = self._spec.sample_rate, self._spec.seconds / 2 + _EDGE_S
+        rate, spare_s = self._spec.sample_rate, self._spec.seconds / 2 + EDGE_S
         start_s = max(0.0, number * self._stretch_s - spare_s) if number else None
         if not self._is_unreadable:
             try:
