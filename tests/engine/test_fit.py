@@ -231,6 +231,14 @@ def test_a_time_limit_ends_the_run_after_a_whole_epoch(tmp_path, no_export, monk
     assert rows[-1]["size_px"] == "32"
 
 
+def test_the_last_epoch_is_kept_where_nothing_is_to_be_chosen(tmp_path, no_export):
+    fit(train_with(TINY, epochs=3, keep="last"), out=tmp_path, progress=False)
+    assert [row["best"] for row in read_journal(tmp_path / "journal.csv")] == ["1", "1", "1"]
+    assert json.loads((tmp_path / "run.json").read_text())["best_epoch"] == 2
+    with pytest.raises(ConfigError, match=r"train\.keep=last"):
+        train_with(TINY, keep="last", patience=3)
+
+
 def test_patience_ends_a_run_that_no_longer_gains(tmp_path, no_export):
     run = train_with(TINY, epochs=50, patience=2, min_delta=2.0)
     trained(run, tmp_path)

@@ -60,7 +60,7 @@ def fit(
     device: str = "auto",
     progress: bool = True,
 ) -> Path:
-    """Train a run and export its best epoch.
+    """Train a run and export its best epoch, or its last one.
 
     Args:
         run: what to train.
@@ -192,7 +192,7 @@ def evaluate(state: State, size_px: int) -> dict[str, float]:
 
 
 def keep_best(state: State, scores: Mapping[str, float], size_px: int, out: Path) -> bool:
-    """Fourth chapter: keep the weights if no epoch at the final size was better."""
+    """Fourth chapter: keep the weights if no epoch at the final size was better, or in any case if the last counts."""
     config = state.run.train
     if config.monitor not in scores:
         raise ConfigError(f"train.monitor is {config.monitor!r}; the task {state.run.task!r} has: {', '.join(scores)}")
@@ -203,7 +203,7 @@ def keep_best(state: State, scores: Mapping[str, float], size_px: int, out: Path
     if config.monitor_mode == "min" and state.best is not None:
         gain = -gain
     state.bad_epochs = 0 if gain > config.min_delta else state.bad_epochs + 1
-    if not gain > 0:
+    if not gain > 0 and config.keep == "best":
         return False
     state.best, state.best_epoch = value, state.pace.epoch - 1
     numbers = {"epoch": state.best_epoch, "scores": dict(scores), "size_px": size_px}

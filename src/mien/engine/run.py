@@ -44,6 +44,8 @@ class TrainConfig:
         cache_mb: how much of the training pictures may stay in memory.
         monitor: metric of the selection part by which the best epoch is chosen.
         monitor_mode: whether more or less of it is better.
+        keep: ``best`` is the epoch with the best value of ``monitor``, ``last`` the last one: then nothing is chosen by
+            the selection part.
         patience: stop after this many epochs without a gain of ``min_delta``; 0 is off.
         min_delta: smallest gain that counts for ``patience``.
         time_limit_min: the run is shortened so that it ends at this time, give or take half an epoch; 0 is off. The
@@ -70,6 +72,7 @@ class TrainConfig:
     cache_mb: int = 2048
     monitor: str = "accuracy"
     monitor_mode: Literal["max", "min"] = "max"
+    keep: Literal["best", "last"] = "best"
     patience: int = 0
     min_delta: float = 0.0
     time_limit_min: float = 0.0
@@ -89,6 +92,8 @@ class TrainConfig:
             raise ConfigError(f"train.sizes starts at share 0 and rises below 1; given: {self.sizes}")
         if not all(0 <= start < 1 for _, start in self.unfreeze):
             raise ConfigError(f"train.unfreeze has shares of the run in [0, 1); given: {self.unfreeze}")
+        if self.patience and self.keep == "last":
+            raise ConfigError("train.patience stops by the selection part, of which train.keep=last knows nothing")
         if self.sam_rho and self.accumulate > 1:
             raise ConfigError("train.sam_rho and train.accumulate > 1 don't go together; switch one of them off")
 
