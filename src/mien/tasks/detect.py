@@ -13,6 +13,9 @@ from mien.tasks.classify import ClassPredictions
 
 Floats = NDArray[np.float32]
 
+_SAME_FACE = 0.7
+"""Boxes that overlap by more (intersection over union) are of one face; two faces never lie so."""
+
 PADDING = -1
 """Label of what fills up the columns of a picture with fewer faces than others."""
 
@@ -106,6 +109,9 @@ class Detect:
     def faces(self, outputs: Mapping[str, NDArray[Any]], /) -> list[FoundFaces]:
         """The faces of each picture: every query once, by its best class, from ``min_score`` on.
 
+        Of queries whose boxes all but coincide only the surest is a face: a network that answers without suppression
+        is trained not to repeat itself, and sometimes does.
+
         Raises:
             ConfigError: if an output is missing, or of another shape.
         """
@@ -157,7 +163,7 @@ class Detect:
     def _faces(self, scores: Floats, boxes: Floats) -> FoundFaces:
         best = scores.max(axis=1)
         ranked = np.argsort(-best, kind="stable")[: self.max_faces]
-        kept = ranked[best[ranked] >= self.min_score]
+        kept = _distinct(ranked[best[ranked] >= self.min_score], corners(boxes))
         return FoundFaces(boxes=boxes[kept], scores=best[kept], class_scores=scores[kept])
 
     def _checked(self, outputs: Mapping[str, NDArray[Any]]) -> tuple[Floats, Floats]:
@@ -177,6 +183,19 @@ def corners(boxes: NDArray[Any]) -> NDArray[np.float64]:
     given = np.asarray(boxes, np.float64)
     half = given[..., 2:] / 2
     return np.concatenate([given[..., :2] - half, given[..., :2] + half], axis=-1)
+
+
+def _distinct(ranked: NDArray[np.intp], boxes: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Those of the boxes ``ranked`` that overlap no better one by more than ``_SAME_FACE``."""
+    kept: list[int] = []
+    area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    for row in ranked.tolist():
+        low = np.maximum(boxes[row, :2], boxes[kept, :2])
+        high = np.minimum(boxes[row, 2:], boxes[kept, 2:])
+        shared = np.prod(np.maximum(high - low, 0), axis=1)
+        if not (shared > _SAME_FACE * (area[row] + area[kept] - shared)).any():
+            kept.append(row)
+    return np.array(kept, np.intp)
 
 
 def _sigmoid(logits: Floats) -> Floats:
