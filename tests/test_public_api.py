@@ -24,6 +24,7 @@ UPWARD = {
     "engine/finish.py",
     "engine/journal.py",
     "engine/run.py",
+    "engine/submit.py",
     "media/clip_source.py",
     "media/image.py",
     "media/sound_source.py",
