@@ -6,7 +6,16 @@ from dataclasses import replace
 from mien.data.prepare import prepare
 from mien.data.prepare_clips import ClipFaces, prepare_clips
 from mien.schema.prediction import Face
-from mien.schema.sample import Clip, FrameFolder, Recording, RenderedClip, RenderedVoice, Sample
+from mien.schema.sample import (
+    Clip,
+    FeatureCsv,
+    FeatureTable,
+    FrameFolder,
+    Recording,
+    RenderedClip,
+    RenderedVoice,
+    Sample,
+)
 
 Known = ClipFaces | Face | None
 """The faces of a clip, the face of a picture, or ``None`` where pictures are taken whole, or there are none."""
@@ -30,11 +39,8 @@ def locate(samples: Sequence[Sample], *, name: str, whole: bool = False, progres
     clips = {
         _clip_key(sample): sample for sample in samples if isinstance(sample.source, FrameFolder | Clip | RenderedClip)
     }
-    pictures = [
-        sample
-        for sample in samples
-        if not isinstance(sample.source, FrameFolder | Clip | RenderedClip | Recording | RenderedVoice)
-    ]
+    no_picture = FrameFolder | Clip | RenderedClip | Recording | RenderedVoice | FeatureTable | FeatureCsv
+    pictures = [sample for sample in samples if not isinstance(sample.source, no_picture)]
     named = [replace(sample, key=key) for key, sample in clips.items()]
     of_clips = prepare_clips(named, name=name, progress=progress) if named else {}
     of_pictures = prepare(pictures, name=name, progress=progress).faces if pictures else {}

@@ -31,6 +31,8 @@ from mien.schema.prediction import Face
 from mien.schema.sample import (
     Clip,
     Composed,
+    FeatureCsv,
+    FeatureTable,
     FrameFolder,
     Recording,
     Rendered,
@@ -250,7 +252,9 @@ def counts_in(loaded: Loaded, classes: int) -> NDArray[np.int64]:
 
 def _needs_hashes(run: Run, samples: Sequence[Sample]) -> bool:
     """Whether repeated pixels have to be sought: the layout does not tell, and they are neither drawn nor clips."""
-    told = Rendered | Composed | FrameFolder | Clip | RenderedClip | Recording | RenderedVoice
+    told = (
+        Rendered | Composed | FrameFolder | Clip | RenderedClip | Recording | RenderedVoice | FeatureTable | FeatureCsv
+    )
     unknown = any(s.pixel_hash is None and not isinstance(s.source, told) for s in samples)
     return unknown and run.data.drop_duplicates and run.crop == "face" and run.data.limit is None
 

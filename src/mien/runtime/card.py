@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mien.schema.inputs import ClipSpec, FlagSpec, InputSpec, LandmarkSpec, PictureSpec, SoundSpec
+from mien.schema.inputs import ClipSpec, FeatureSpec, FlagSpec, InputSpec, LandmarkSpec, PictureSpec, SoundSpec
 
 if TYPE_CHECKING:
     from mien.runtime.bundle import Bundle
@@ -77,6 +77,8 @@ def _facts(bundle: "Bundle") -> str:
 def _input(spec: InputSpec) -> str:
     if isinstance(spec, FlagSpec):
         return "1 or 0, whether that which it is named for is there"
+    if isinstance(spec, FeatureSpec):
+        return f"{spec.width} features of an encoder every {spec.step_s:g} s, {spec.n_steps} steps, {spec.seconds:g} s"
     if isinstance(spec, SoundSpec):
         bands = f"{spec.n_mels} mel bands ({spec.mel_scale}) from {spec.f_min:g} to {spec.f_max:g} Hz"
         return (
