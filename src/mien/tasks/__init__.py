@@ -15,6 +15,7 @@ TASKS: Mapping[str, str] = MappingProxyType(
         "classify": "mien.tasks.classify:Classify",
         "detect": "mien.tasks.detect:Detect",
         "landmarks": "mien.tasks.landmarks:Landmarks",
+        "regress": "mien.tasks.regress:Regress",
     }
 )
 
