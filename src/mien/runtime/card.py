@@ -68,6 +68,7 @@ def _facts(bundle: "Bundle") -> str:
     rows: list[tuple[str, object]] = [("model", bundle.model), ("weights", f"`{bundle.hash12}`")]
     rows += [(f"file {name}", f"{described['bytes'] / 1e6:.2f} MB") for name, described in bundle.files.items()]
     rows += [(f"input {name}", _input(spec)) for name, spec in bundle.inputs.items()]
+    rows += [(f"encoder of {name}", f"{one['name']} `{one['weights'][:12]}`") for name, one in bundle.encoders.items()]
     if bundle.labels:
         rows.append(("labels", ", ".join(bundle.labels.names)))
     rows += [(key.replace("_", " "), _short(value)) for key, value in bundle.task.items() if key != "name"]
