@@ -248,6 +248,15 @@ READERS: Mapping[str, ReaderEntry] = MappingProxyType(
             licence="none needed: drawn by this package",
             page="synthetic_clips.md",
         ),
+        "synthetic_reactions": ReaderEntry(
+            read="mien.data.synthetic_reactions:read",
+            title="drawn reactions, seen and heard",
+            labels="hume_reaction",
+            folder=None,
+            needs_root=False,
+            licence="none needed: drawn by this package",
+            page="synthetic_reactions.md",
+        ),
         "synthetic_speakers": ReaderEntry(
             read="mien.data.synthetic_speakers:read",
             title="drawn faces with drawn voices",
