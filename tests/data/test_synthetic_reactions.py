@@ -17,6 +17,7 @@ from mien.data.synthetic_reactions import (
     CLIPS,
     FRAMES,
     GAIN,
+    RATE,
     course,
     gains,
     render_clip,
@@ -132,9 +133,9 @@ def test_persons_are_in_one_part_and_labels_are_as_in_hume_reaction() -> None:
     assert len({s.key for s in drawn}) == 210
 
 
-def test_as_a_dataset_of_frames_and_sound() -> None:
+def test_as_a_dataset_of_frames_and_sound(tmp_path) -> None:
     with pytest.raises(DatasetError, match="lie nowhere"):
-        synthetic_reactions.read(synthetic_reactions.Path("x"))
+        synthetic_reactions.read(tmp_path)
     with pytest.raises(DatasetError, match="at least 1"):
         samples(0)
     splits = make_splits(samples(70), DataConfig(reader="synthetic_reactions"))
@@ -157,4 +158,4 @@ def test_a_clip_can_be_written(tmp_path, monkeypatch: pytest.MonkeyPatch) -> Non
     still = np.stack([cv2.blur(frame, (9, 9)) for frame in render_clip(0, 0, [0])[0]])
     monkeypatch.setattr(synthetic_reactions, "render_clip", lambda *_: (still.repeat(FRAMES, axis=0), None))
     info = probe_video(write_clip(tmp_path / "a.mp4", 0, 0))
-    assert (info.frames, info.rate, info.has_sound) == (150, 10, True)
+    assert (info.frames, info.rate, info.has_sound) == (150, RATE, True)

@@ -49,7 +49,7 @@ OWN = (0.35, 0.4, 0.25)
 """Probability of no, one and two bursts of each of the other kinds."""
 RISE, HOLD, FALL, PEAK = (0.3, 0.7), (0.4, 1.0), (0.4, 0.9), (0.4, 1.0)
 """Least and greatest seconds from onset to apex, at it, and to the offset; least and greatest height."""
-TIMES: Floats = np.arange(150) * (SECONDS / 150)
+TIMES: Floats = np.arange(150, dtype=np.float64) * (SECONDS / 150)
 """Where contours are evaluated for the strengths."""
 
 _MOST = 3
@@ -131,7 +131,8 @@ def strengths(face: Floats, voice: Floats) -> Floats:
     found[..., _AMUSEMENT] = (seen * heard).mean(-1)
     found[..., _SURPRISE] = (seen * np.roll(heard, -steps, -1)).mean(-1)
     found[..., _PAIN] = (np.roll(seen, -steps, -1) * heard).mean(-1)
-    return found * _SCALES
+    strong: Floats = found * _SCALES
+    return strong
 
 
 def relative(strong: Floats) -> Floats:

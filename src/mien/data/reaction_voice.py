@@ -137,4 +137,5 @@ def _recorded(voice: NDArray[np.float64], loudness_db: float, rng: np.random.Gen
     noise = np.convolve(rng.standard_normal(len(voice) + 3), (0.4, 0.3, 0.2, 0.1), mode="valid")
     samples = voice + noise * (voice.std() / noise.std() * 10 ** (rng.uniform(*NOISE_DB) / 20))
     samples *= 10 ** (loudness_db / 20) / np.sqrt(np.mean(samples**2))
-    return samples.clip(-1, 1).astype(np.float32)
+    recorded: NDArray[np.float32] = samples.clip(-1, 1).astype(np.float32)
+    return recorded

@@ -188,7 +188,7 @@ def _rng(seed: int, stream: int, *numbers: int) -> np.random.Generator:
 
 def _bursts(index: int, seed: int, numbers: NDArray[np.int64]) -> NDArray[np.float64]:
     """Height of the bursts of the face, ``[3, N]``."""
-    return course(index, seed).face.contour(numbers * float(1 / RATE))
+    return course(index, seed).face.contour(numbers.astype(np.float64) * float(1 / RATE))
 
 
 def _units(index: int, seed: int, numbers: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -98,4 +98,5 @@ def _unit(columns: Floats) -> Floats:
     largest = np.abs(centred).max(0)
     scaled = np.divide(centred, largest, out=np.zeros_like(centred), where=largest > 0)
     length = np.sqrt((scaled**2).sum(0))
-    return np.divide(scaled, length, out=np.zeros_like(centred), where=length > 0)
+    unit: Floats = np.divide(scaled, length, out=np.zeros_like(centred), where=length > 0)
+    return unit
