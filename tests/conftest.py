@@ -202,6 +202,53 @@ def tiny_detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_bundle(bundle, {"weight": weight}, model.SerializeToString()).path
 
 
+@pytest.fixture(scope="session")
+def tiny_encoders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Folders of bundles whose output ``feature`` are the means of 12 colour fields, or of 16 bands of sound."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    from mien.runtime.bundle import Bundle, write_bundle
+    from mien.schema.inputs import ImageSpec, InputSpec, SoundSpec
+    from mien.schema.labels import FERPLUS
+
+    specs: dict[str, tuple[str, InputSpec, list[int], int]] = {
+        "face": ("image", ImageSpec(size_px=16), [8, 8], 12),
+        "sound": ("sound", SoundSpec(n_mels=16), [1, 128], 16),
+    }
+    made = {}
+    for kind, (name, spec, kernel, width) in specs.items():
+        weight = np.random.default_rng(0).normal(0, 0.15, (width, len(FERPLUS))).astype(np.float16)
+        floats = TensorProto.FLOAT
+        graph = helper.make_graph(
+            [
+                helper.make_node("AveragePool", [name], ["pooled"], kernel_shape=kernel, strides=kernel),
+                helper.make_node("Flatten", ["pooled"], ["feature"]),
+                helper.make_node("MatMul", ["feature", "weight"], ["logits"]),
+            ],
+            "encoder",
+            [helper.make_tensor_value_info(name, floats, ["batch", *spec.shape])],
+            [
+                helper.make_tensor_value_info("logits", floats, ["batch", len(FERPLUS)]),
+                helper.make_tensor_value_info("feature", floats, ["batch", width]),
+            ],
+            [numpy_helper.from_array(weight.astype(np.float32), "weight")],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+        bundle = Bundle(
+            path=tmp_path_factory.mktemp("bundles") / f"tiny_{kind}",
+            name=f"tiny_{kind}",
+            model="linear",
+            model_config={},
+            inputs={name: spec},
+            labels=FERPLUS,
+            task={"name": "classify", "temperature": 1.0, "min_score": 0.0},
+            provenance={"recipe": "none", "seed": 0, "commit": "none", "data_fingerprint": "none"},
+            licences={"code": "Apache-2.0", "weights": "Apache-2.0", "training_data": "none"},
+        )
+        made[kind] = write_bundle(bundle, {"weight": weight}, model.SerializeToString()).path
+    return made
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     """Random numbers, the same in every run."""

@@ -34,6 +34,7 @@ class Features:
         limit: read so many clips only, the first ones.
         data: root of the dataset; by default its folder under $MIEN_DATA.
         device: cpu, or cuda, cuda:1, mps for a GPU (needs the extra `train`).
+        part_clips: clips of a part; so many are read again at most when a run was stopped.
         crops: take each photo and frame for one face that is cut out already, without searching for faces.
         strict: exit with 1 if anything could not be read.
     """
@@ -48,6 +49,7 @@ class Features:
     limit: int | None = None
     data: Annotated[Path | None, tyro.conf.arg(metavar="ROOT")] = None
     device: str = "cpu"
+    part_clips: int = 64
     crops: bool = False
     strict: bool = False
 
@@ -67,7 +69,7 @@ def run(arguments: Sequence[str]) -> int:
         options.source, encoder.modality, root=options.data, split=options.split, limit=options.limit
     )
     clips = ClipEncoder(encoder=encoder, steps=steps, reader=material.reader, crops=options.crops)
-    report = extract_features(material, clips, options.out)
+    report = extract_features(material, clips, options.out, part_clips=options.part_clips)
     _print(report, encoder, options)
     return int(options.strict and bool(report.faults))
 
