@@ -168,8 +168,9 @@ def _sample(
     name: str, split: str, told: Strengths, media: _Media, features: tuple[tuple[str, FeatureSource], ...]
 ) -> Sample | None:
     """One clip with what is there of it, or ``None`` if nothing is."""
-    seen, heard = media.seen.get(name), media.heard.get(name)
-    sound = Recording(heard or seen) if heard or seen else None
+    seen = media.seen.get(name)
+    heard = media.heard.get(name, seen)
+    sound = Recording(heard) if heard else None
     source: Source | None = Clip(seen) if seen else sound or (features[0][1] if features else None)
     if source is None:
         return None
