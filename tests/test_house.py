@@ -27,6 +27,10 @@ TESTED_BY = {
     "data/drawing/pen.py": "data/test_synthetic.py",
     "data/readers/text.py": "data/readers/test_readers.py",
     "data/readers/utterances.py": "data/readers/test_ravdess.py",
+    "deploy/encoders.py": "cli/test_features.py",
+    "deploy/feature_clips.py": "deploy/test_features.py",
+    "deploy/feature_parts.py": "cli/test_features.py",
+    "deploy/feature_sources.py": "deploy/test_features.py",
     "engine/folds.py": "engine/test_clip_runs.py",
     "engine/measure_clips.py": "engine/test_clip_runs.py",
     "engine/measure_moments.py": "engine/test_moment_runs.py",
@@ -39,6 +43,7 @@ TESTED_BY = {
     "predict/answer.py": "predict/test_pipeline.py",
     "predict/loading.py": "engine/test_clip_runs.py",
     "predict/judged.py": "predict/test_pipeline.py",
+    "predict/senses.py": "predict/test_encode.py",
     "recipes/landmarks.py": "recipes/test_recipes.py",
 }
 """Files that are tested through the one that uses them."""

@@ -15,7 +15,7 @@ from mien.media.clip_source import read_frames
 from mien.media.frame_clock import clip_span, frame_rate, frame_times, nearest
 from mien.media.image import read_source
 from mien.media.sound_source import read_sound_source
-from mien.predict.encode import START_S, Encoded, Encoder, Rgb, Shown, Steps, encode_faces, encode_sound
+from mien.predict.encode import Encoded, Encoder, Rgb, Shown, Steps, encode_faces, encode_sound
 from mien.predict.main_face import largest, watch_main
 from mien.predict.senses import Ear
 from mien.predict.sources import Video
@@ -83,7 +83,7 @@ class ClipEncoder:
                 end_s = clip_span(sample.source, sample.sound)[1]
                 return encode_faces(self._pictures(sample, known), self.encoder, self.steps, end_s)
         image = read_source(sample.source)
-        return encode_faces([Shown(START_S, image, self._face(image, known))], self.encoder, self.steps)
+        return encode_faces([Shown(0.0, image, self._face(image, known))], self.encoder, self.steps)
 
     def _hear(self, sample: Sample) -> Encoded:
         voice, ear = sample.voice, self.encoder.sense
