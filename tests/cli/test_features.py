@@ -11,6 +11,7 @@ import numpy as np
 import polars
 import pytest
 
+from mien.data.feature_tables import FeatureTables
 from mien.deploy import features
 from mien.deploy.feature_clips import ClipEncoder
 
@@ -185,6 +186,16 @@ def test_frames_of_clips_and_photos_that_are_faces(mien, tiny_encoders, tmp_path
     brightness = np.stack(table["feature"].to_numpy()).mean(1)
     assert (np.diff(brightness) > 0.2).all()
     assert json.loads((out / "manifest.json").read_text())["preprocessing"]["crops"] is True
+
+
+def test_what_is_written_is_what_training_reads(mien, sounds: Path, tiny_encoders, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    mien("features", sounds, "--encoder", tiny_encoders["sound"], "--out", out, "--part-clips", 2)
+    tables, table = FeatureTables(out), rows(out)
+    assert len(tables) == 5
+    for key in ("talks/0", "talks/3"):
+        expected = np.stack(table.filter(polars.col("key") == key)["feature"].to_numpy())
+        np.testing.assert_array_equal(tables.rows(key), expected)
 
 
 def test_a_drawn_dataset_is_read_without_searching(mien, tiny_encoders, tmp_path: Path) -> None:

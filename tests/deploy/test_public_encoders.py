@@ -38,7 +38,8 @@ def test_published_sizes(name: str, width: int, shape: tuple[int, ...]) -> None:
     assert (encoder.name, encoder.width, encoder.weights) == (name, width, "random")
     assert encoder.sense.spec.shape == shape
     said = encoder.run(np.zeros((1, *shape), np.float32))
-    assert (said.shape, said.dtype) == ((1, width), np.float32)
+    assert said.shape == (1, width)
+    assert said.dtype == np.float32
 
 
 def test_what_they_are_fed(small: None) -> None:

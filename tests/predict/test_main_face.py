@@ -1,4 +1,3 @@
-
 import numpy as np
 
 from mien.faces.track import TrackedFace
@@ -19,7 +18,7 @@ def seen(number: int, *faces: TrackedFace) -> Seen:
 
 def followed(*frames: tuple[TrackedFace, ...]) -> list[int | None]:
     shown = main_faces(seen(number, *faces) for number, faces in enumerate(frames))
-    return [None if one.face is None else one.face.face_id for one in shown]
+    return [one.face.face_id if isinstance(one.face, TrackedFace) else None for one in shown]
 
 
 def test_the_largest_face_is_followed_until_one_is_far_larger():

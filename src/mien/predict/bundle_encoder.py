@@ -1,11 +1,12 @@
 """A trained bundle as an encoder: any that says what its classifier reads, of single faces or of sound."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.predict.encode import Encoder
+from mien.predict.encode import Encoder, Modality
 from mien.predict.pipeline import runtime_for
 from mien.predict.senses import Ear, Eye, WindowEar
 from mien.runtime.bundle import WEIGHTS, Bundle
@@ -16,7 +17,7 @@ from mien.schema.inputs import FlagSpec, ImageSpec, SoundSpec
 FEATURES = ("feature", "voice_feature")
 """Names of outputs that are features; the first one that a graph has is taken."""
 
-BATCH = {"face": 32, "sound": 16}
+BATCH: Mapping[Modality, int] = {"face": 32, "sound": 16}
 
 
 def bundle_encoder(
@@ -43,7 +44,7 @@ def bundle_encoder(
     def run(tensors: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.asarray(session(**_filled(bundle, name, tensors))[output], np.float32)
 
-    modality = "face" if isinstance(sense, Eye) else "sound"
+    modality: Modality = "face" if isinstance(sense, Eye) else "sound"
     return Encoder(
         name=bundle.name,
         weights=str(bundle.files[WEIGHTS]["sha256"]),
