@@ -109,6 +109,7 @@ def test_a_run_that_was_stopped_goes_on_and_gives_the_same_bytes(
         patch.setattr(ClipEncoder, "__call__", stopping_after(3))
         assert mien(*how, "--out", tmp_path / "out")[0] == 130
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["manifest.json", "part-00000.parquet"]
+    (tmp_path / "out" / ".part-00001.parquet.killed.parquet").write_bytes(b"half of it")
     code, said, _ = mien(*how, "--out", tmp_path / "out")
     assert code == 0
     assert "6 clips, 2 of them kept from before" in said

@@ -1,5 +1,6 @@
 """Features of clips that are stored in different ways, and the names of clips of a folder."""
 
+import wave
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -71,6 +72,23 @@ def test_the_sound_of_a_stretch(make: Make) -> None:
     found = clips(Sample(key="a", source=source, split=""), None)
     assert len(found) == len(found.present) > 0
     assert found.features.shape[1] == 16
+
+
+def test_a_stretch_is_heard_on_its_own_clock(make: Make, tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    samples = np.random.default_rng(0).normal(0, 3000, 6 * 16_000)
+    samples[: 2 * 16_000] = 0
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes(samples.astype("<i2").tobytes())
+    clips = make("sound")
+    whole = clips(Sample(key="a", source=Recording(path), split=""), None)
+    part = clips(Sample(key="b", source=Recording(path, 3.0, 5.0), split=""), None)
+    assert whole.present.tolist() == [False, False, True, *[True] * 9]
+    assert len(part) == 4
+    np.testing.assert_allclose(part.features[1], whole.features[7], atol=1e-4)
 
 
 def test_a_face_is_followed_in_a_video_and_found_in_a_photo(make: Make, portrait: Path, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """One clip, sound or picture of a dataset or folder to its features, whatever it is stored as."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from threading import Lock
 
 import numpy as np
@@ -10,14 +10,12 @@ from mien.data.moment_faces import Known, locate
 from mien.data.prepare_clips import ClipFaces
 from mien.faces.reader import FaceReader
 from mien.faces.track import Tracker
-from mien.media.audio import Sound
 from mien.media.clip_source import read_frames
 from mien.media.frame_clock import clip_span, frame_rate, frame_times, nearest
 from mien.media.image import read_source
-from mien.media.sound_source import read_sound_source
 from mien.predict.encode import Encoded, Encoder, Rgb, Shown, Steps, encode_faces, encode_sound
 from mien.predict.main_face import largest, watch_main
-from mien.predict.senses import Ear
+from mien.predict.senses import Ear, hearing
 from mien.predict.sources import Video
 from mien.schema.errors import MediaError
 from mien.schema.prediction import Face
@@ -88,16 +86,8 @@ class ClipEncoder:
     def _hear(self, sample: Sample) -> Encoded:
         voice, ear = sample.voice, self.encoder.sense
         assert voice is not None and isinstance(ear, Ear), sample.key
-        origin = sample.source.start_s if isinstance(sample.source, Clip | Recording) else 0.0
-
-        def hear(start_s: float, end_s: float) -> Sound:
-            first = origin + start_s
-            sound = read_sound_source(
-                voice, sample_rate=ear.sample_rate, start_s=first if first > 0 else None, end_s=origin + end_s
-            )
-            return replace(sound, start_s=sound.start_s - origin)
-
-        return encode_sound(hear, self.encoder, self.steps)
+        origin_s = sample.source.start_s if isinstance(sample.source, Clip | Recording) else 0.0
+        return encode_sound(hearing(voice, ear, origin_s), self.encoder, self.steps)
 
     def _pictures(self, sample: Sample, known: Known) -> Iterator[Shown]:
         """Of a clip that is pictures, or drawn, those that are nearest to a step."""

@@ -40,6 +40,8 @@ class Fault:
 class FeatureFolder:
     """Writes parts one by one, each whole or not at all; those of an earlier run that are whole are kept.
 
+    What a process that was killed had begun to write is removed. Two runs must not share a folder at the same time.
+
     Args:
         path: the folder.
         head: the manifest but for its parts.
@@ -54,6 +56,9 @@ class FeatureFolder:
         _polars()
         earlier = self._earlier()
         self._parts: dict[str, Any] = dict(earlier.get("parts", {}))
+        for pattern in (f".{MANIFEST}.*", ".part-*.parquet.*"):
+            for left in path.glob(pattern):
+                left.unlink(missing_ok=True)
         self._write_manifest()
 
     def is_kept(self, number: int, fingerprint: str) -> bool:

@@ -1,7 +1,8 @@
 """How encoders see and hear: from a face in a picture, or the sound around a step, to one input of a network."""
 
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,12 @@ from numpy.typing import NDArray
 from mien.media.audio import Sound
 from mien.media.crop import box_matrix, cut, face_matrix
 from mien.media.mel import sound_tensor
+from mien.media.sound_source import read_sound_source
 from mien.media.spectrum_picture import SpectrumSpec, spectrum_tensor
 from mien.media.tensors import image_tensor
 from mien.schema.inputs import ImageSpec, SoundSpec, specs_to_json
 from mien.schema.prediction import Face
-from mien.schema.sample import Box
+from mien.schema.sample import Box, SoundSource
 
 HALF_S = 0.5
 """From the beginning of a step's second to its middle."""
@@ -128,6 +130,28 @@ class SpectrumEar(Ear):
 
     def to_json(self) -> dict[str, Any]:
         return {"kind": "spectrum_picture", **asdict(self.spec)}
+
+
+def hearing(voice: SoundSource, ear: Ear, origin_s: float = 0.0) -> Callable[[float, float], Sound]:
+    """What :func:`~mien.predict.encode.encode_sound` asks for, of a voice.
+
+    Args:
+        voice: the sound of a file or video, of a stretch of it, or one that is made on demand.
+        ear: says at which rate.
+        origin_s: second of the file at which the clip begins.
+
+    Returns:
+        A function of two seconds of the clip; it raises a :class:`MediaError` if the file cannot be read.
+    """
+
+    def hear(start_s: float, end_s: float) -> Sound:
+        first = origin_s + start_s
+        sound = read_sound_source(
+            voice, sample_rate=ear.sample_rate, start_s=first if first > 0 else None, end_s=origin_s + end_s
+        )
+        return replace(sound, start_s=sound.start_s - origin_s)
+
+    return hear
 
 
 def _widened(box: Box, ratio: float) -> Box:
