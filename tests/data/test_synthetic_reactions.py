@@ -90,7 +90,7 @@ def test_bursts_bend_what_is_said_and_leave_silence_silent() -> None:
     shown = np.zeros((3, 300))
     shown[1, 50:100] = shown[2, 100:150] = shown[0, 150:200] = 1
     spoken = bent(said, shown, np.random.default_rng(0))
-    assert spoken.pitch[[10, 60, 110, 220]].tolist() == [0, 8, 2.5, 0]
+    assert spoken.pitch[[10, 60, 110, 220]].tolist() == [0, 10, 2.5, 0]
     assert spoken.loudness[[10, 60, 110, 220, 270]].tolist() == [0, 2, 9, 0, -80]
     assert np.ptp(spoken.pitch[150:200]) > 3
     assert spoken.hiss[[10, 160]].tolist() == [0, 0.35]

@@ -1,7 +1,7 @@
 """How the bursts of a drawn reaction are heard: nonsense that goes on for 15 seconds, bent by them.
 
-Where the voice is anxious it trembles, in pitch and in loudness, is breathy and hurries. Where it fears it is high.
-Where it cries out it holds a loud open vowel. How high and how loud somebody speaks on the whole is chance.
+Where the voice is anxious it trembles, in pitch and in loudness, is breathy and hurries. Where it fears it is high and
+halts after each syllable. Where it cries out it holds a loud open vowel. How high and how loud somebody speaks on the whole is chance.
 """
 
 from dataclasses import dataclass, replace
@@ -31,6 +31,7 @@ NOISE_DB = (-45.0, -28.0)
 _ONSETS: tuple[Onset, ...] = ("none", "stop", "stop", "fricative", "nasal")
 _SYLLABLES_S = 4.6
 _PAUSE = 0.06
+_HALT_S = 0.16
 _CRIES = 0.25
 """Height of a burst from which on the voice holds a vowel."""
 
@@ -103,7 +104,7 @@ def bent(spoken: Contour, shown: NDArray[np.float64], rng: np.random.Generator) 
     speaks = spoken.loudness > -40
     return replace(
         spoken,
-        pitch=spoken.pitch + 1.8 * trembling + 8 * afraid + 2.5 * cries,
+        pitch=spoken.pitch + 1.8 * trembling + 10 * afraid + 2.5 * cries,
         loudness=np.where(speaks, spoken.loudness + 4 * trembling - 2 * anxious + 2 * afraid + 9 * cries, -80),
         voicing=spoken.voicing * (1 - 0.35 * anxious),
         hiss=spoken.hiss + 0.35 * anxious,
@@ -111,13 +112,13 @@ def bent(spoken: Contour, shown: NDArray[np.float64], rng: np.random.Generator) 
 
 
 def _syllables(shown: NDArray[np.float64], voice: Voice, rng: np.random.Generator) -> tuple[Syllable, ...]:
-    """Nonsense that lasts all the time: faster where it is anxious, long open vowels where it cries out."""
+    """Nonsense all the time: faster where it is anxious, halting where it fears, open vowels where it cries out."""
     found, now = list[Syllable](), float(rng.uniform(0, 0.25))
     while True:
-        anxious, _, cries = shown[:, min(int(now * RATE_HZ / STEP), shown.shape[1] - 1)]
+        anxious, afraid, cries = shown[:, min(int(now * RATE_HZ / STEP), shown.shape[1] - 1)]
         rate = _SYLLABLES_S * voice.tempo * (1 + 0.5 * anxious) * (1 - 0.5 * min(cries, 1))
         length = float(np.exp(rng.normal(0, 0.12))) / rate
-        wait = float(rng.uniform(0.15, 0.5)) * (rng.random() < _PAUSE)
+        wait = float(rng.uniform(0.15, 0.5)) * (rng.random() < _PAUSE) + _HALT_S * float(min(afraid, 1))
         onset, vowel = _ONSETS[rng.integers(len(_ONSETS))], tuple(VOWELS)[rng.integers(len(VOWELS))]
         share, stressed = float(rng.uniform(0.25, 0.4)), bool(rng.random() < 0.4)
         if cries > _CRIES:
