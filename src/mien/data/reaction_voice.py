@@ -1,7 +1,8 @@
 """How the bursts of a drawn reaction are heard: nonsense that goes on for 15 seconds, bent by them.
 
 Where the voice is anxious it trembles, in pitch and in loudness, is breathy and hurries. Where it fears it is high and
-halts after each syllable. Where it cries out it holds a loud open vowel. How high and how loud somebody speaks on the whole is chance.
+halts after each syllable. Where it cries out it holds a loud open vowel. How high and how loud somebody speaks on the
+whole is chance.
 """
 
 from dataclasses import dataclass, replace
