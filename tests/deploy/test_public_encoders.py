@@ -97,3 +97,17 @@ def test_weights_that_do_not_fit_are_refused(small: None, tmp_path: Path) -> Non
         open_encoder("poster_vit", weights=[tmp_path / "wrong.pth"])
     with pytest.raises(ConfigError, match="torch has no device 'cuda:77'"):
         open_encoder("deepspectrum", random=True, device="cuda:77")
+
+
+def test_both_files_of_poster_and_transformer_go_where_they_belong(tmp_path: Path, monkeypatch) -> None:
+    files = [tmp_path / "poster.pth", tmp_path / "vit.pth"]
+    for path in files:
+        path.write_bytes(path.name.encode())
+    taken = []
+    monkeypatch.setattr(
+        public_encoders, "load_foreign", lambda part, path, *, min_fraction: taken.append((type(part).__name__, path))
+    )
+    first = poster_vit(files, "cpu", TINY)
+    assert taken == [("PosterTrunk", files[0]), ("VisionTransformer", files[1])]
+    assert poster_vit(files, "cpu", TINY).weights == first.weights
+    assert poster_vit(files[::-1], "cpu", TINY).weights != first.weights

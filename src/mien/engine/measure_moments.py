@@ -23,6 +23,9 @@ from mien.schema.sample import Recording, RenderedVoice, Sample
 
 CACHE_MB = 1024
 
+UNKEPT = ("feature", "voice_feature")
+"""Outputs that no task decodes; of millions of frames they would not fit into memory."""
+
 
 def answer_moments(
     session: Session,
@@ -113,7 +116,8 @@ def _run(
             made = list(pool.map(one, range(start, min(start + batch_size, len(moments)))))
             stacked = {name: np.stack([inputs[name] for inputs in made]) for name in make.inputs}
             for name, values in session(**stacked).items():
-                columns.setdefault(name, []).append(values)
+                if name not in UNKEPT:
+                    columns.setdefault(name, []).append(values)
     return {name: np.concatenate(values) for name, values in columns.items()}
 
 
