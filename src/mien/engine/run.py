@@ -120,13 +120,15 @@ class Run:
         freeze: names of modules or parameters that are not trained.
         proportion: ``searched`` looks, after training, for the integers in proportion to which a network of voice and
             face adds their probabilities, on the selection part; ``given`` leaves those of the model.
+        features: (input of the model, folder of ``mien features`` or name of a feature set inside the dataset).
+        random_features: take folders that an encoder with random weights wrote.
     """
 
     name: str
     architecture: str
     model: Any
     data: DataConfig
-    task: Literal["classify", "landmarks", "detect"] = "classify"
+    task: Literal["classify", "landmarks", "detect", "regress", "classify_frames"] = "classify"
     loss: Any
     augment: Augment | SceneAugment = field(default_factory=Augment)
     train: TrainConfig = field(default_factory=TrainConfig)
@@ -138,6 +140,8 @@ class Run:
     weights: tuple[tuple[str, str], ...] = ()
     freeze: tuple[str, ...] = ()
     proportion: Literal["given", "searched"] = "given"
+    features: tuple[tuple[str, str], ...] = ()
+    random_features: bool = False
 
     def __post_init__(self) -> None:
         if self.proportion == "searched" and not _is_proportional(self.model):
