@@ -116,7 +116,8 @@ def public_names(network: PosterV2) -> dict[str, torch.Tensor]:
             new = f"ir_back.body{stage + 1}.{int(number) - ends[stage]}.{rest}"
         found[f"module.{new}"] = torch.randn_like(tensor) if tensor.is_floating_point() else tensor
     more = ("ir_back.output_layer.3.weight", "VIT.CON1.weight", "VIT.blocks.0.conv.bias",
-            "attn1.relative_position_index", "VIT.patch_embed.proj.weight", "VIT.IRLinear1.bias", "VIT.eca_block.conv.weight")  # fmt: skip
+            "attn1.relative_position_index", "VIT.patch_embed.proj.weight",
+            "VIT.IRLinear1.bias", "VIT.eca_block.conv.weight")  # fmt: skip
     return found | {f"module.{name}": torch.zeros(2) for name in more}
 
 
