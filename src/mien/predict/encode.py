@@ -8,7 +8,7 @@ Faces and sounds share their steps. A row depends on its own clip alone, and on 
 was lost repeats.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Literal, NamedTuple
@@ -115,11 +115,34 @@ class Encoded:
 
 
 class Shown(NamedTuple):
-    """A frame, its second in the clip, and the face in it that is read, if there is one."""
+    """A frame, its second in the clip, and the face in it that is read, if there is one; its number and all faces."""
 
     time_s: float
     image: Rgb
     face: Face | None
+    number: int | None = None
+    n_faces: int = 0
+
+
+@dataclass(slots=True)
+class Row:
+    """One step of a sequence.
+
+    Attributes:
+        feature: ``float32 [width]``; ``None`` where no face is seen, or nothing is heard.
+        face: that was read.
+        frame: number of the frame that was read.
+        n_faces: how many faces it shows.
+    """
+
+    feature: Floats | None = None
+    face: Face | None = None
+    frame: int | None = None
+    n_faces: int = 0
+
+
+_Asked = tuple[Floats | None, Row]
+"""An input of the network, ``None`` where nothing is there, and its row."""
 
 
 def encode_faces(frames: Iterable[Shown], encoder: Encoder, steps: Steps, end_s: float | None = None) -> Encoded:
@@ -134,14 +157,11 @@ def encode_faces(frames: Iterable[Shown], encoder: Encoder, steps: Steps, end_s:
     Raises:
         MediaError: if there is no frame; where it breaks off later, the rows up to there have a ``problem``.
     """
-    assert isinstance(encoder.sense, Eye), encoder.modality
-    chosen = _Nearest(frames, steps, end_s)
-    rows = _Rows(encoder)
-    for frame in chosen:
-        rows.add(None if frame is None or frame.face is None else encoder.sense(frame.image, frame.face))
-    if not rows.present:
-        raise MediaError(chosen.problem or "There is no frame in it.")
-    return rows.encoded(steps, chosen.problem, repeat=True)
+    rows = FaceRows(frames, encoder, steps, end_s)
+    found = list(rows)
+    if not found:
+        raise MediaError(rows.problem or "There is no frame in it.")
+    return _encoded(found, encoder, steps, rows.problem)
 
 
 def encode_sound(hear: Callable[[float, float], Sound], encoder: Encoder, steps: Steps) -> Encoded:
@@ -156,29 +176,142 @@ def encode_sound(hear: Callable[[float, float], Sound], encoder: Encoder, steps:
     Raises:
         MediaError: if there is no sound, or too little for one step.
     """
-    ear = encoder.sense
-    assert isinstance(ear, Ear), encoder.modality
-    rows, problems = _Rows(encoder), []
-    stretch, sound = -1, Sound(samples=np.zeros(0, np.float32), sample_rate=ear.sample_rate)
-    for number in count():
-        begin_s = steps.begin_s(number)
-        if int(begin_s // STRETCH_S) != stretch:
-            stretch = int(begin_s // STRETCH_S)
-            sound = hear(stretch * STRETCH_S - ear.reach_s, (stretch + 1) * STRETCH_S + ear.reach_s)
-            problems.append(sound.problem)
-        if not sound.present or sound.end_s - begin_s < ear.least_s - _ROUNDING_S:
-            break
-        rows.add(ear(sound, begin_s))
-    if not rows.present:
-        raise MediaError("The sound is too short for one step." if sound.present else "There is no sound in it.")
-    return rows.encoded(steps, " ".join(dict.fromkeys(filter(None, problems))), repeat=False)
+    rows = SoundRows(hear, encoder, steps)
+    found = list(rows)
+    if not found:
+        raise MediaError("The sound is too short for one step." if rows.is_sound else "There is no sound in it.")
+    return _encoded(found, encoder, steps, rows.problem)
+
+
+def filled(features: Sequence[Floats | None], width: int, *, repeat: bool) -> Floats:
+    """The rows of a sequence, ``float32 [N, width]``.
+
+    Args:
+        features: of each step, ``None`` where nothing is there.
+        width: of a step.
+        repeat: fill such a step with the one before; otherwise, and before the first one, all is zero.
+    """
+    rows = np.zeros((len(features), width), np.float32)
+    last = None
+    for row, feature in zip(rows, features, strict=True):
+        last = feature if feature is not None or not repeat else last
+        if last is not None:
+            row[:] = last
+    return rows
+
+
+class FaceRows:
+    """What an encoder of faces says of a clip, step by step; arguments as of :func:`encode_faces`.
+
+    Attributes:
+        problem: what ended it early; complete after the last row.
+        end_s: where the clip ends; likewise.
+    """
+
+    def __init__(self, frames: Iterable[Shown], encoder: Encoder, steps: Steps, end_s: float | None = None) -> None:
+        assert isinstance(encoder.sense, Eye), encoder.modality
+        self._encoder, self._eye = encoder, encoder.sense
+        self._chosen = _Nearest(frames, steps, end_s)
+
+    def __iter__(self) -> Iterator[Row]:
+        return _told(self._asked(), self._encoder)
+
+    @property
+    def problem(self) -> str:
+        return self._chosen.problem
+
+    @property
+    def end_s(self) -> float:
+        return self._chosen.end_s or 0.0
+
+    def _asked(self) -> Iterator[_Asked]:
+        for frame in self._chosen:
+            if frame is None:
+                yield None, Row()
+            else:
+                tensor = None if frame.face is None else self._eye(frame.image, frame.face)
+                yield tensor, Row(face=frame.face, frame=frame.number, n_faces=frame.n_faces)
+
+
+class SoundRows:
+    """What an encoder of sounds says, step by step; arguments as of :func:`encode_sound`.
+
+    Attributes:
+        is_sound: whether there is any sound.
+        end_s: where it ends; complete after the last row.
+    """
+
+    def __init__(self, hear: Callable[[float, float], Sound], encoder: Encoder, steps: Steps) -> None:
+        assert isinstance(encoder.sense, Ear), encoder.modality
+        self._hear, self._encoder, self._ear, self._steps = hear, encoder, encoder.sense, steps
+        self._problems: list[str] = []
+        self.is_sound, self.end_s = False, 0.0
+
+    def __iter__(self) -> Iterator[Row]:
+        return _told(self._asked(), self._encoder)
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with the sound; complete after the last row."""
+        return " ".join(dict.fromkeys(filter(None, self._problems)))
+
+    def _asked(self) -> Iterator[_Asked]:
+        stretch, sound = -1, Sound(samples=np.zeros(0, np.float32), sample_rate=self._ear.sample_rate)
+        for number in count():
+            begin_s = self._steps.begin_s(number)
+            if int(begin_s // STRETCH_S) != stretch:
+                stretch = int(begin_s // STRETCH_S)
+                sound = self._read(stretch)
+            if not sound.present or sound.end_s - begin_s < self._ear.least_s - _ROUNDING_S:
+                return
+            yield self._ear(sound, begin_s), Row()
+
+    def _read(self, stretch: int) -> Sound:
+        reach_s = self._ear.reach_s
+        sound = self._hear(stretch * STRETCH_S - reach_s, (stretch + 1) * STRETCH_S + reach_s)
+        self._problems.append(sound.problem)
+        if sound.present:
+            self.is_sound, self.end_s = True, sound.end_s
+        return sound
+
+
+def _told(asked: Iterator[_Asked], encoder: Encoder) -> Iterator[Row]:
+    """The rows with what the network says; its inputs are put to it in batches."""
+    waiting: list[_Asked] = []
+    inputs = 0
+    for tensor, row in asked:
+        waiting.append((tensor, row))
+        inputs += tensor is not None
+        if inputs in (0, encoder.batch_size):
+            yield from _answered(waiting, encoder)
+            waiting, inputs = [], 0
+    yield from _answered(waiting, encoder)
+
+
+def _answered(waiting: Sequence[_Asked], encoder: Encoder) -> Iterator[Row]:
+    tensors = [tensor for tensor, _ in waiting if tensor is not None]
+    said = iter(())
+    if tensors:
+        answers = np.asarray(encoder.run(np.stack(tensors)), np.float32)
+        assert answers.shape == (len(tensors), encoder.width), (answers.shape, encoder.width)
+        said = iter(answers)
+    for tensor, row in waiting:
+        row.feature = None if tensor is None else next(said)
+        yield row
+
+
+def _encoded(rows: Sequence[Row], encoder: Encoder, steps: Steps, problem: str) -> Encoded:
+    features = [row.feature for row in rows]
+    present = np.array([feature is not None for feature in features], bool)
+    whole = filled(features, encoder.width, repeat=encoder.modality == "face")
+    return Encoded(features=whole, present=present, steps=steps, problem=problem)
 
 
 class _Nearest:
     """For each step the frame nearest to it, ``None`` where that is too far away."""
 
     def __init__(self, frames: Iterable[Shown], steps: Steps, end_s: float | None) -> None:
-        self._frames, self._steps, self._end_s = frames, steps, end_s
+        self._frames, self._steps, self.end_s = frames, steps, end_s
         self.problem = ""
 
     def __iter__(self) -> Iterator[Shown | None]:
@@ -191,8 +324,8 @@ class _Nearest:
             last = frame
         if last is None:
             return
-        end_s = last.time_s + gap_s if self._end_s is None else self._end_s
-        while number == 0 or self._steps.begin_s(number) < end_s - _ROUNDING_S:
+        self.end_s = last.time_s + gap_s if self.end_s is None else self.end_s
+        while number == 0 or self._steps.begin_s(number) < self.end_s - _ROUNDING_S:
             yield self._nearer(last, last, self._steps.centre_s(number))
             number += 1
 
@@ -205,38 +338,3 @@ class _Nearest:
     def _nearer(self, one: Shown | None, other: Shown, time_s: float) -> Shown | None:
         near = other if one is None or other.time_s - time_s < time_s - one.time_s else one
         return near if abs(near.time_s - time_s) <= AWAY_S + _ROUNDING_S else None
-
-
-class _Rows:
-    """Inputs that are put to the network in batches, and what it said."""
-
-    def __init__(self, encoder: Encoder) -> None:
-        self._encoder = encoder
-        self._waiting: list[Floats] = []
-        self._said: list[Floats] = [np.zeros((0, encoder.width), np.float32)]
-        self.present: list[bool] = []
-
-    def add(self, tensor: Floats | None) -> None:
-        """The input of the next step; ``None`` where nothing is there."""
-        self.present.append(tensor is not None)
-        if tensor is not None:
-            self._waiting.append(tensor)
-        if len(self._waiting) >= self._encoder.batch_size:
-            self._ask()
-
-    def encoded(self, steps: Steps, problem: str, *, repeat: bool) -> Encoded:
-        """All rows; ``repeat`` fills those in which nothing is there with the one before."""
-        if self._waiting:
-            self._ask()
-        present, said = np.array(self.present, bool), np.concatenate(self._said)
-        places = np.cumsum(present) - 1
-        known = (places >= 0) if repeat else present
-        features = np.zeros((len(present), self._encoder.width), np.float32)
-        features[known] = said[places[known]]
-        return Encoded(features=features, present=present, steps=steps, problem=problem)
-
-    def _ask(self) -> None:
-        said = np.asarray(self._encoder.run(np.stack(self._waiting)), np.float32)
-        assert said.shape == (len(self._waiting), self._encoder.width), (said.shape, self._encoder.width)
-        self._said.append(said)
-        self._waiting = []

@@ -41,7 +41,7 @@ def main_faces(seen: Iterable[Seen], start_s: float = 0.0) -> Iterator[Shown]:
     for one in seen:
         face = _main(one.faces, followed)
         followed = followed if face is None else face.face_id
-        yield Shown(one.frame.time_s - start_s, one.frame.image, face)
+        yield Shown(one.frame.time_s - start_s, one.frame.image, face, one.frame.number, len(one.faces))
 
 
 def largest(faces: Sequence[Face]) -> Face | None:
