@@ -1,5 +1,6 @@
 """What every test may ask for, and the limits that all of them run under."""
 
+import hashlib
 import importlib.util
 import ipaddress
 import json
@@ -247,6 +248,47 @@ def tiny_encoders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         )
         made[kind] = write_bundle(bundle, {"weight": weight}, model.SerializeToString()).path
     return made
+
+
+_HEAD = {
+    "schema_version": 1,
+    "encoder": "tiny",
+    "weights": "0" * 64,
+    "modality": "face",
+    "width": 3,
+    "step_s": 0.5,
+    "start_s": 0.5,
+    "preprocessing": {"size_px": 8},
+    "source": {"dataset": "drawn", "fingerprint": "abc"},
+    "mien": "0",
+}
+
+
+def _write_features(folder: Path, parts: list[Mapping[str, np.ndarray]], **head: object) -> Path:
+    import polars
+
+    folder.mkdir(parents=True, exist_ok=True)
+    listed = {}
+    for number, part in enumerate(parts):
+        path = folder / f"part-{number:05d}.parquet"
+        width = next(iter(part.values())).shape[1]
+        columns = {
+            "key": [key for key, rows in part.items() for _ in rows],
+            "step": np.concatenate([np.arange(len(rows), dtype=np.int32) for rows in part.values()]),
+            "time_s": np.concatenate([0.5 + 0.5 * np.arange(len(rows)) for rows in part.values()]),
+            "present": [True] * sum(map(len, part.values())),
+            "feature": polars.Series(np.concatenate(list(part.values())), dtype=polars.Array(polars.Float32, width)),
+        }
+        polars.DataFrame(columns).write_parquet(path)
+        listed[path.name] = {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "keys": list(part)}
+    (folder / "manifest.json").write_text(json.dumps({**_HEAD, **head, "parts": listed}))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def write_features() -> Callable[..., Path]:
+    """``write_features(folder, parts, **head)``: a folder as ``mien features`` writes it, rows by key in each part."""
+    return _write_features
 
 
 @pytest.fixture

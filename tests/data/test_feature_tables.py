@@ -188,7 +188,7 @@ def test_samples_need_all_that_the_network_takes(
     (kept,), dropped = bind_features(samples, chosen, FeatureStore())
     assert kept.key == "a"
     assert kept.features == (("sound_features", heard), ("face_features", FeatureTable(folder, "a")))
-    assert dropped == {"no features DeepSpectrum": 1, f"no features {folder}": 1}
+    assert dropped == {"train: no features DeepSpectrum": 1, f"train: no features {folder}": 1}
     assert [s.key for s in bind_features(samples, chosen[1:], FeatureStore())[0]] == ["a", "b"]
     with pytest.raises(DatasetError, match=r"no features 'FAUs': the dataset has DeepSpectrum, and there is no folder"):
         bind_features(samples, [("x", "FAUs")], FeatureStore())

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from mien.data.readers.text import at, csv_rows, numbers
 from mien.schema.errors import DatasetError, MissingExtraError
+from mien.schema.inputs import FeatureSpec
 from mien.schema.sample import FeatureCsv, FeatureSource, FeatureTable, Sample
 
 MANIFEST = "manifest.json"
@@ -229,7 +230,7 @@ def bind_features(
         store: opens the folders.
 
     Returns:
-        The samples, and how many were left out for the lack of which features.
+        The samples, and how many were left out for the lack of which features, by ``"<split>: <reason>"``.
 
     Raises:
         DatasetError: if there is neither such a set nor such a folder, or the folder cannot be used.
@@ -247,10 +248,30 @@ def bind_features(
         found = [(name, which, _source(sample, which, inside, store)) for name, which in chosen]
         missing = [which for _, which, source in found if source is None]
         if missing:
-            dropped[f"no features {missing[0]}"] += 1
+            dropped[f"{sample.split}: no features {missing[0]}"] += 1
         else:
             kept.append(replace(sample, features=tuple((name, source) for name, _, source in found if source)))
     return kept, dict(dropped)
+
+
+def sources_of(sample: Sample, inputs: Mapping[str, FeatureSpec], store: FeatureStore) -> dict[str, FeatureSource]:
+    """Where the features of a sample are, by name of the input.
+
+    Raises:
+        DatasetError: if those of an input are not there, or have another pace.
+    """
+    known = dict(sample.features)
+    if missing := [name for name in inputs if name not in known]:
+        raise DatasetError(
+            f"{sample.key} has no {missing[0]}, but {', '.join(known) or 'no features'}; leave it out, or compute them."
+        )
+    for name, spec in inputs.items():
+        source = known[name]
+        if isinstance(source, FeatureTable):
+            step_s = store.tables(source.path).manifest.step_s
+            if abs(step_s - spec.step_s) > 1e-6:
+                raise DatasetError(f"{source.path} has a step every {step_s:g} s; the network takes {spec.step_s:g} s.")
+    return {name: known[name] for name in inputs}
 
 
 def _source(sample: Sample, which: str, inside: set[str], store: FeatureStore) -> FeatureSource | None:

@@ -19,12 +19,10 @@ from torch.utils.data import Dataset
 from mien.data.augment import Augment
 from mien.data.clip_input import ClipInput
 from mien.data.loader import Batch, Epoch
-from mien.data.moment_faces import Known
+from mien.data.moment_faces import Known, faces_at
 from mien.data.moment_plan import pictured
-from mien.data.prepare_clips import ClipFaces
 from mien.data.splits import Labelled
 from mien.media.clip_source import read_frames
-from mien.media.frame_clock import nearest
 from mien.schema.errors import DatasetError
 from mien.schema.inputs import ClipSpec, InputSpec
 from mien.schema.labels import LabelSet
@@ -186,14 +184,7 @@ class FrameWindows(Dataset[Batch]):
 
     def _faces(self, owner: int, places: Sequence[int]) -> list[Face | None]:
         """The face in each picture; where none was found that of the nearest one of the video with a face."""
-        known = self.known[owner]
-        if self.make.whole or not isinstance(known, ClipFaces):
-            return [known if isinstance(known, Face) else None] * len(places)
-        present = np.flatnonzero(~np.isnan(known.eyes).any(axis=(1, 2)))
-        if not present.size:
-            return [None] * len(places)
-        near = present[nearest(present.astype(np.float64), list(places))]
-        return [known.face(int(place)) for place in near]
+        return [None] * len(places) if self.make.whole else faces_at(self.known[owner], places)
 
 
 def _labelled(sample: Sample, labels: LabelSet, drop_unlabeled: bool) -> tuple[Ints, Ints]:

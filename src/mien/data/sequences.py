@@ -13,13 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from mien.data.feature_tables import FeatureStore
+from mien.data.feature_tables import FeatureStore, sources_of
 from mien.data.loader import Batch, Epoch
 from mien.data.splits import Labelled
 from mien.media.tensors import features_tensor
 from mien.schema.errors import DatasetError
 from mien.schema.inputs import FeatureSpec
-from mien.schema.sample import FeatureSource, FeatureTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +64,7 @@ class Sequences(Dataset[Batch]):
     ) -> None:
         self.items, self.inputs, self.standard = tuple(items), dict(inputs), standard
         self.store = store or FeatureStore()
-        self._sources = [self._of(item) for item in self.items]
+        self._sources = [sources_of(item.sample, self.inputs, self.store) for item in self.items]
         self.intensities = np.stack([item.distribution for item in items]) if items else np.zeros((0, 1), np.float32)
         self.epoch = Epoch(np.arange(len(items)))
 
@@ -115,23 +114,6 @@ class Sequences(Dataset[Batch]):
         if self.standard is not None and rows.shape[1] == spec.width:
             rows = self.standard(name, rows)
         return features_tensor(rows, spec)
-
-    def _of(self, item: Labelled) -> dict[str, FeatureSource]:
-        known = dict(item.sample.features)
-        if missing := [name for name in self.inputs if name not in known]:
-            raise DatasetError(
-                f"{item.sample.key} has no {missing[0]}, but {', '.join(known) or 'no features'}; leave it out, or "
-                "compute them."
-            )
-        for name, spec in self.inputs.items():
-            source = known[name]
-            if isinstance(source, FeatureTable):
-                step_s = self.store.tables(source.path).manifest.step_s
-                if abs(step_s - spec.step_s) > 1e-6:
-                    raise DatasetError(
-                        f"{source.path} has a step every {step_s:g} s; the network takes {spec.step_s:g} s."
-                    )
-        return {name: known[name] for name in self.inputs}
 
 
 def fit_standard(data: Sequences) -> Standard:
