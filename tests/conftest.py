@@ -291,6 +291,60 @@ def write_features() -> Callable[..., Path]:
     return _write_features
 
 
+@pytest.fixture(scope="session")
+def make_reaction(tmp_path_factory: pytest.TempPathFactory, tiny_encoders: dict[str, Path]) -> Callable[..., Path]:
+    """``make_reaction("av")``: the folder of a bundle of the intensity of seven reactions that carries tiny encoders.
+
+    ``av`` takes both, ``a`` the sound, ``v`` the face; ``steps`` is how many it sees, ``attach=False`` leaves the
+    encoders out. The network is linear in the mean over the steps; its answers mean nothing.
+    """
+    from onnx import TensorProto, helper, numpy_helper
+
+    from mien.deploy.attach import attach_encoders
+    from mien.runtime.bundle import Bundle, write_bundle
+    from mien.schema.inputs import FeatureSpec
+    from mien.schema.labels import HUME_REACTION
+
+    def make(kinds: str = "av", *, steps: int = 30, attach: bool = True) -> Path:
+        sizes = {"a": ("sound_features", "sound", 16, 0.02), "v": ("face_features", "face", 12, 0.8)}
+        rng, floats, classes = np.random.default_rng(3), TensorProto.FLOAT, len(HUME_REACTION)
+        constants: dict[str, Any] = {"axis": np.array([1], np.int64)}
+        nodes, sums = [], []
+        for name, _, width, scale in (sizes[kind] for kind in kinds):
+            constants[f"of_{name}"] = rng.normal(0, scale, (width, classes)).astype(np.float32)
+            nodes.append(helper.make_node("ReduceMean", [name, "axis"], [f"mean_{name}"], keepdims=0))
+            nodes.append(helper.make_node("MatMul", [f"mean_{name}", f"of_{name}"], [f"sum_{name}"]))
+            sums.append(f"sum_{name}")
+        nodes += [helper.make_node("Sum", sums, ["sum"]), helper.make_node("Sigmoid", ["sum"], ["intensity"])]
+        specs = {sizes[kind][0]: FeatureSpec(width=sizes[kind][2], n_steps=steps) for kind in kinds}
+        graph = helper.make_graph(
+            nodes,
+            "reaction",
+            [helper.make_tensor_value_info(name, floats, ["batch", *spec.shape]) for name, spec in specs.items()],
+            [helper.make_tensor_value_info("intensity", floats, ["batch", classes])],
+            [numpy_helper.from_array(values, name) for name, values in constants.items()],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+        bundle = Bundle(
+            path=tmp_path_factory.mktemp("bundles") / f"reaction_{kinds}",
+            name=f"reaction_{kinds}",
+            model="linear",
+            model_config={},
+            inputs=specs,
+            labels=HUME_REACTION,
+            task={"name": "regress"},
+            provenance={"recipe": "none", "seed": 0, "commit": "none", "data_fingerprint": "none"},
+            licences={"code": "Apache-2.0", "weights": "Apache-2.0", "training_data": "none"},
+        )
+        weights = {name: values.astype(np.float16) for name, values in constants.items() if name != "axis"}
+        written = write_bundle(bundle, weights, model.SerializeToString())
+        if attach:
+            attach_encoders(written, {sizes[kind][0]: tiny_encoders[sizes[kind][1]] for kind in kinds})
+        return written.path
+
+    return make
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     """Random numbers, the same in every run."""
