@@ -88,9 +88,9 @@ def markdown(
         seeds = " ".join(str(one["seed"]) for one in same)
         lines.append((row, seeds, *(_spread([one[metric] for one in same], is_regress) for metric in metrics)))
         for one in (one for one in found if one["row"] == row and "members" in one):
-            told = " ".join(map(str, one["members"]))
+            members = " ".join(map(str, one["members"]))
             figures = (_spread([one[metric]], is_regress) for metric in metrics)
-            lines.append((f"{row}, ensemble of {len(one['members'])}", told, *figures))
+            lines.append((f"{row}, ensemble of {len(one['members'])}", members, *figures))
     head = ("row", "seeds", *names)
     text = f"# Rows of {base}\n\n{table(head, lines)}\n\nMean and standard deviation over the seeds.\n"
     if compared:

@@ -110,7 +110,7 @@ def evaluate(
     given = _Given(
         members=members,
         samples=samples,
-        config=data or DataConfig(reader=dataset, halve_valid=bool(bundle.provenance.get("halve_valid", True))),
+        config=data or DataConfig(reader=dataset, halve_valid=bool(members[0].provenance.get("halve_valid", True))),
         split=split,
         how=Resampling(resamples=resamples, seed=seed),
         running={"runtime": runtime, "device": device, "precision": precision, "progress": progress},

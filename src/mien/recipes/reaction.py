@@ -92,6 +92,7 @@ def hume_reaction() -> Run:
             optimizer=Optimizer(name="adam", lr=1e-4, weight_decay=1e-3),
             clip_norm=0.1,
             ema_decay=0.99,
+            cache_mb=8192,
             patience=15,
             monitor="pearson",
         ),
