@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from itertools import count, islice
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from mien.media.audio import Sound
 from mien.media.spectrum_picture import SpectrumSpec, spectrum_tensor
 from mien.predict import encode
-from mien.predict.encode import Encoder, Shown, Steps, encode_faces, encode_sound
+from mien.predict.encode import Encoder, FaceRows, Shown, Steps, encode_faces, encode_sound, filled
 from mien.predict.senses import Ear, Eye, SpectrumEar, WindowEar
 from mien.schema.errors import ConfigError, MediaError
 from mien.schema.inputs import ImageSpec, SoundSpec
@@ -222,3 +223,35 @@ def test_a_margin_is_a_share_of_the_box_on_each_side():
 def test_mistakes_are_named():
     with pytest.raises(ConfigError, match=r"0.01 to 3600 seconds; given: 0"):
         Steps(every_s=0)
+
+
+# Step by step
+
+
+def test_rows_come_while_the_clip_goes_on():
+    taken = []
+
+    def endless():
+        for i in count():
+            taken.append(i)
+            yield grey(i / 10, i % 200)
+
+    rows = FaceRows(endless(), seer(4), Steps())
+    few = list(islice(rows, 10))
+    assert len(taken) < 70
+    assert [row.feature[0] for row in few] == [5 * step for step in range(1, 11)]
+
+
+def test_a_row_says_which_frame_was_read_and_how_many_faces_it_shows():
+    frames = [grey(i / 10, 9)._replace(number=100 + i, n_faces=3) for i in range(12)]
+    rows = FaceRows(frames, seer(), Steps())
+    assert [(row.frame, row.n_faces, row.face) for row in rows] == [(105, 3, WHOLE), (110, 3, WHOLE), (111, 3, WHOLE)]
+    assert (rows.end_s, rows.problem) == (pytest.approx(1.2), "")
+
+
+def test_filled_rows():
+    one, two = np.float32([1, 2]), np.float32([3, 4])
+    features = [None, one, None, two, None]
+    assert filled(features, 2, repeat=True).tolist() == [[0, 0], [1, 2], [1, 2], [3, 4], [3, 4]]
+    assert filled(features, 2, repeat=False).tolist() == [[0, 0], [1, 2], [0, 0], [3, 4], [0, 0]]
+    assert filled([], 2, repeat=True).shape == (0, 2)

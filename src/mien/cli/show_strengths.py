@@ -41,8 +41,9 @@ class StrengthReport(Report):
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=box.SIMPLE_HEAD, header_style="dim", pad_edge=False)
         narrow = width < WIDE_SCREEN
+        padding = (0, 1, 0, 0) if narrow else (0, 1)
+        table = Table(box=box.SIMPLE_HEAD, header_style="dim", pad_edge=False, show_edge=False, padding=padding)
         table.add_column(HEADINGS[0], no_wrap=True)
         table.add_column(HEADINGS[1], style="dim", no_wrap=True)
         if not narrow:
@@ -52,7 +53,9 @@ class StrengthReport(Report):
         previous = None
         for row in self.rows:
             source, seconds, given = self._place(row)
-            shown = Text("" if source == previous else ending(source, width // 5))
+            shown = Text("" if source == previous else ending(source, width // 8 if narrow else width // 5))
+            if narrow and row.start_s is not None:
+                seconds = f"{row.start_s:.0f}-{row.end_s:.0f}"
             previous = source
             style = STATUS_STYLES.get(row.status, "")
             place = (shown, seconds) if narrow else (shown, seconds, Text(given, style=style))
