@@ -5,6 +5,7 @@ import json
 import re
 import wave
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from io import StringIO
 from pathlib import Path
@@ -164,14 +165,14 @@ def report(*rows: Prediction) -> StrengthReport:
 
 
 VALUES = np.array([0.1, 0.2, 0.3, 0.4, 0.9, 0.6, 0.7], np.float32)
-ROW = Prediction(source="a.mp4", start_s=0.0, end_s=15.0, time_s=7.5, modalities="face", intensities=VALUES)
+ROW = Prediction(source="a.mp4", start_s=100.0, end_s=115.0, time_s=7.5, modalities="face", intensities=VALUES)
 NONE = Prediction(source="b.mp4", status="error", detail="It is empty.", modalities="")
 
 
 def test_rows_are_aligned_below_the_names_of_the_reactions() -> None:
     head, first, second = report(ROW, NONE).plain()
     assert head.split() == ["clip", "seconds", "read", "from", *HUME_REACTION.names]
-    assert re.fullmatch(r"a\.mp4  0\.0 to 15\.0  face  .*", first)
+    assert re.fullmatch(r"a\.mp4  100\.0 to 115\.0  face  .*", first)
     assert first.index("0.90") + 4 == head.index("empathic_pain") + len("empathic_pain")
     assert re.fullmatch(r"b\.mp4 +error +It is empty\.", second)
 
@@ -181,7 +182,7 @@ def test_a_terminal_shows_all_seven(width: int) -> None:
     from rich.console import Console
 
     console = Console(width=width, file=StringIO())
-    console.print(report(ROW, NONE)._rich_table(width))
+    console.print(report(replace(ROW, source="clips/somebody_who_talks.mp4"), NONE)._rich_table(width))
     shown = console.file.getvalue()
     assert all(f"{value:.2f}" in shown for value in VALUES)
     assert all(word in shown for word in ("adoration", "empathic", "pain", "surprise", "b.mp4: It is empty."))

@@ -42,7 +42,7 @@ class StrengthReport(Report):
         from rich.text import Text
 
         narrow = width < WIDE_SCREEN
-        padding = (0, 1, 0, 0) if narrow else (0, 1)
+        padding = (0, 0) if narrow else (0, 1)
         table = Table(box=box.SIMPLE_HEAD, header_style="dim", pad_edge=False, show_edge=False, padding=padding)
         table.add_column(HEADINGS[0], no_wrap=True)
         table.add_column(HEADINGS[1], style="dim", no_wrap=True)
