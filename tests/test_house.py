@@ -59,6 +59,7 @@ TESTED_BY = {
     "predict/judged.py": "predict/test_pipeline.py",
     "predict/senses.py": "predict/test_encode.py",
     "recipes/landmarks.py": "recipes/test_recipes.py",
+    "recipes/poster_v2.py": "recipes/test_reaction.py",
 }
 """Files that are tested through the one that uses them."""
 MAY_HAVE_TORCH = (

@@ -103,6 +103,6 @@ def test_a_paired_difference_is_surer_than_what_it_is_made_of() -> None:
     back = paired_interval(correlation.pearson, truth, theirs, ours, resamples=300)
     assert (back.low, back.high) == pytest.approx((-found.high, -found.low))
     same = paired_interval(correlation.pearson, truth, ours, ours, groups=np.arange(300) // 3, resamples=20)
-    assert (same.value, same.low, same.high) == (0, 0, 0)
+    assert same.to_json() == {"value": 0, "low": 0, "high": 0}
     with pytest.raises(ConfigError, match=r"Truth is \[N, ...\], answers are \[R, N, ...\]"):
         paired_interval(correlation.pearson, truth, ours, theirs[:1])

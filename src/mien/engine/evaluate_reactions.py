@@ -94,7 +94,7 @@ def measure_reactions(
     """
     labels = members[0].labels
     assert labels is not None
-    fed = [feed(member, samples, features) for member in members]
+    fed = feed(members, samples, features)
     splits = make_splits([sample for sample in samples if all(sample.key in one.samples for one in fed)], config)
     dropped = {**dropped_of(splits.dropped, split), **dropped_of(_lost(fed), split)}
     parts = parts_of(splits, split)
@@ -123,16 +123,20 @@ def measure_reactions(
     )
 
 
-def feed(bundle: Bundle, samples: Sequence[Sample], given: Mapping[str, str] | None) -> Fed:
-    """The samples with the features that a bundle takes.
+def feed(members: Sequence[Bundle], samples: Sequence[Sample], given: Mapping[str, str] | None) -> list[Fed]:
+    """The samples with the features that each bundle takes; what several take is read once.
 
     Raises:
         ConfigError: if it is not known where the features of an input are.
         BundleError: if they are of another encoder than those of the training.
         DatasetError: if there are no such features, or they are random and those of the training were not.
     """
+    store = FeatureStore(allow_random=any(map(allows_random, members)))
+    return [_feed(member, samples, given, store) for member in members]
+
+
+def _feed(bundle: Bundle, samples: Sequence[Sample], given: Mapping[str, str] | None, store: FeatureStore) -> Fed:
     chosen = chosen_of(bundle, given)
-    store = FeatureStore(allow_random=allows_random(bundle))
     kept, dropped = bind_features(samples, chosen, store)
     described = describe(chosen, kept, store)
     check_encoders(bundle, described)

@@ -78,7 +78,7 @@ def answer_moments(
         rows={sample.key: row for row, sample in enumerate(samples)},
         outputs=outputs,
         landmarks=np.full((len(samples), 136), np.nan, np.float32),
-        alignment=tuple(_alignment(sample, faces) for sample, faces in zip(samples, known, strict=True)),
+        alignment=tuple(alignment_of(sample, faces) for sample, faces in zip(samples, known, strict=True)),
     )
 
 
@@ -121,7 +121,8 @@ def _run(
     return {name: np.concatenate(values) for name, values in columns.items()}
 
 
-def _alignment(sample: Sample, known: Known) -> str:
+def alignment_of(sample: Sample, known: Known) -> str:
+    """What the faces of a sample were aligned by, of several the most frequent."""
     if isinstance(sample.source, Recording | RenderedVoice):
         return "voice alone"
     if isinstance(known, ClipFaces):

@@ -11,6 +11,7 @@ from mien.data.clip_input import ClipInput
 from mien.data.moment_faces import Known, faces_at, locate
 from mien.data.moment_plan import pictured
 from mien.engine.measure import Answers, Crop, tracked
+from mien.engine.measure_moments import alignment_of
 from mien.engine.pooling import check_smoothing
 from mien.engine.video_frames import Videos, asked_of, filled_rows, steady, videos_of
 from mien.faces.graph import core_count
@@ -85,7 +86,7 @@ def answer_windows(
         rows={sample.key: row for row, sample in enumerate(samples)},
         outputs={"logits": steady(logits, videos, smooth) if smooth > 1 else logits},
         landmarks=np.full((len(samples), 136), np.nan, np.float32),
-        alignment=tuple(_alignment(sample, faces) for sample, faces in zip(samples, known, strict=True)),
+        alignment=tuple(alignment_of(sample, faces) for sample, faces in zip(samples, known, strict=True)),
     )
 
 
@@ -129,7 +130,3 @@ def _clip(make: ClipInput, samples: Sequence[Sample], known: Sequence[Known], wi
     assert isinstance(source, FrameFolder | Clip | RenderedClip), source
     faces = [None] * size if make.whole else faces_at(known[row], places)
     return make.of_frames(read_frames(source, places), faces)["clip"]
-
-
-def _alignment(sample: Sample, known: Known) -> str:
-    return "given" if known is None and sample.aligned else "none" if known is None else "face"

@@ -56,7 +56,7 @@ def submit_reactions(
     keys = [sample.key for sample in samples if sample.split == split]
     if not keys:
         raise DatasetError(f"The part {split!r} of {dataset!r} has no clips; choose another --split.")
-    fed = [feed(member, samples, features) for member in members]
+    fed = feed(members, samples, features)
     for one in fed:
         if lost := [key for key in keys if key not in one.samples]:
             raise DatasetError(
