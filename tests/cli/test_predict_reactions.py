@@ -198,6 +198,7 @@ def test_a_face_moves_between_two_looks_and_is_unknown_further_away() -> None:
     assert places.at(0.05) == pytest.approx((2.0, 0.0, 12.0, 10.0))
     assert places.at(0.14) == boxes[1], "another face took its place"
     assert places.at(0.16) == boxes[2]
-    assert places.at(0.3) is None
+    assert places.at(0.2) == boxes[2]
+    assert [places.at(time_s) for time_s in (0.21, 0.29, 0.3)] == [None] * 3
     assert places.at(5.0) is None
     assert _Places([]).at(0.0) is None

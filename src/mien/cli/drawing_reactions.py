@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 SIGHT_S = 0.35
 """Between two looks at a face that lie further apart its place is not known."""
 
+SAME_S = 0.005
+"""A frame that is so near to a look is the one that was looked at."""
+
 FACE_SIDE_PX = 176
 SOUND_BARS = 260
 
@@ -170,7 +173,7 @@ class _Places:
         self._times = np.array([sight.time_s for sight in sights], np.float64)
 
     def at(self, time_s: float) -> "Box | None":
-        """Its box, ``None`` where it was not seen; where another face took its place, that of the nearer look."""
+        """Its box, ``None`` beside a look that did not see it; where another face took its place, the nearer one's."""
         after = int(np.searchsorted(self._times, time_s))
         known = [number for number in (after - 1, after) if 0 <= number < len(self._boxes)]
         near = [number for number in known if abs(self._times[number] - time_s) <= SIGHT_S]
@@ -178,7 +181,11 @@ class _Places:
             return None
         nearest = min(near, key=lambda number: abs(self._times[number] - time_s))
         boxes = [self._boxes[number] for number in near]
-        if len(near) < 2 or boxes[0] is None or boxes[1] is None or not _touch(boxes[0], boxes[1]):
+        if len(near) < 2 or abs(self._times[nearest] - time_s) <= SAME_S:
+            return self._boxes[nearest]
+        if boxes[0] is None or boxes[1] is None:
+            return None
+        if not _touch(boxes[0], boxes[1]):
             return self._boxes[nearest]
         share = (time_s - self._times[near[0]]) / max(self._times[near[1]] - self._times[near[0]], 1e-9)
         x1, y1, x2, y2 = (np.array(boxes[0]) + share * (np.array(boxes[1]) - np.array(boxes[0]))).tolist()
