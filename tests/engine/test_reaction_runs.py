@@ -21,7 +21,7 @@ from mien.engine.evaluate import evaluate
 from mien.engine.fit import fit
 from mien.engine.journal import read_journal
 from mien.engine.material import gather
-from mien.engine.optim import Optimizer
+from mien.engine.optim import Optimizer, Schedule
 from mien.engine.report_reactions import read_reaction_answers
 from mien.engine.run import Run
 from mien.engine.submit_reactions import submit_reactions
@@ -249,9 +249,8 @@ def test_runs_that_cannot_be_are_refused(tree: Path) -> None:
 def test_eight_clips_are_learnt_by_heart(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "export", lambda *given: tmp_path)
     run = on_hume(standardize=True, embed_drop=0.0, drop=0.0, joint_drop=0.0)
-    train = replace(
-        TINY.train, epochs=60, batch_size=8, optimizer=Optimizer(name="adam", lr=3e-3), ema_decay=0.0, clip_norm=1.0
-    )
+    optimizer, schedule = Optimizer(name="adam", lr=1e-2), Schedule(name="cosine", warm_up=0.1)
+    train = replace(TINY.train, epochs=40, batch_size=4, optimizer=optimizer, schedule=schedule, clip_norm=1.0)
     data = replace(run.data, valid_splits=("train",), limit=8)
     fit(replace(run, train=train, data=data), root=tree, out=tmp_path, device="cpu", progress=False)
     last = read_journal(tmp_path / "journal.csv")[-1]
