@@ -181,9 +181,10 @@ def test_rows_are_aligned_below_the_names_of_the_reactions() -> None:
 def test_a_terminal_shows_all_seven(width: int) -> None:
     from rich.console import Console
 
-    console = Console(width=width, file=StringIO())
+    page = StringIO()
+    console = Console(width=width, file=page)
     console.print(report(replace(ROW, source="clips/somebody_who_talks.mp4"), NONE)._rich_table(width))
-    shown = console.file.getvalue()
+    shown = page.getvalue()
     assert all(f"{value:.2f}" in shown for value in VALUES)
     assert all(word in shown for word in ("adoration", "empathic", "pain", "surprise", "b.mp4: It is empty."))
     assert max(map(len, shown.splitlines())) <= width

@@ -27,7 +27,8 @@ def row(start_s: float, levels: np.ndarray | None = LEVELS, end_s: float | None 
 
 
 def places(picture: np.ndarray, index: int) -> tuple[np.ndarray, np.ndarray]:
-    return np.nonzero((picture == COLOURS[index]).all(-1))
+    ys, xs = np.nonzero((picture == COLOURS[index]).all(-1))
+    return ys, xs
 
 
 def test_lines_lie_at_the_heights_of_their_intensities_on_the_axis_of_time() -> None:
