@@ -1,5 +1,6 @@
 """What every test may ask for, and the limits that all of them run under."""
 
+import hashlib
 import importlib.util
 import ipaddress
 import json
@@ -200,6 +201,148 @@ def tiny_detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
         licences={"code": "Apache-2.0", "weights": "Apache-2.0", "training_data": "none"},
     )
     return write_bundle(bundle, {"weight": weight}, model.SerializeToString()).path
+
+
+@pytest.fixture(scope="session")
+def tiny_encoders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Folders of bundles whose output ``feature`` are the means of 12 colour fields, or of 16 bands of sound."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    from mien.runtime.bundle import Bundle, write_bundle
+    from mien.schema.inputs import ImageSpec, InputSpec, SoundSpec
+    from mien.schema.labels import FERPLUS
+
+    specs: dict[str, tuple[str, InputSpec, list[int], int]] = {
+        "face": ("image", ImageSpec(size_px=16), [8, 8], 12),
+        "sound": ("sound", SoundSpec(n_mels=16), [1, 128], 16),
+    }
+    made = {}
+    for kind, (name, spec, kernel, width) in specs.items():
+        weight = np.random.default_rng(0).normal(0, 0.15, (width, len(FERPLUS))).astype(np.float16)
+        floats = TensorProto.FLOAT
+        graph = helper.make_graph(
+            [
+                helper.make_node("AveragePool", [name], ["pooled"], kernel_shape=kernel, strides=kernel),
+                helper.make_node("Flatten", ["pooled"], ["feature"]),
+                helper.make_node("MatMul", ["feature", "weight"], ["logits"]),
+            ],
+            "encoder",
+            [helper.make_tensor_value_info(name, floats, ["batch", *spec.shape])],
+            [
+                helper.make_tensor_value_info("logits", floats, ["batch", len(FERPLUS)]),
+                helper.make_tensor_value_info("feature", floats, ["batch", width]),
+            ],
+            [numpy_helper.from_array(weight.astype(np.float32), "weight")],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+        bundle = Bundle(
+            path=tmp_path_factory.mktemp("bundles") / f"tiny_{kind}",
+            name=f"tiny_{kind}",
+            model="linear",
+            model_config={},
+            inputs={name: spec},
+            labels=FERPLUS,
+            task={"name": "classify", "temperature": 1.0, "min_score": 0.0},
+            provenance={"recipe": "none", "seed": 0, "commit": "none", "data_fingerprint": "none"},
+            licences={"code": "Apache-2.0", "weights": "Apache-2.0", "training_data": "none"},
+        )
+        made[kind] = write_bundle(bundle, {"weight": weight}, model.SerializeToString()).path
+    return made
+
+
+_HEAD = {
+    "schema_version": 1,
+    "encoder": "tiny",
+    "weights": "0" * 64,
+    "modality": "face",
+    "width": 3,
+    "step_s": 0.5,
+    "start_s": 0.5,
+    "preprocessing": {"size_px": 8},
+    "source": {"dataset": "drawn", "fingerprint": "abc"},
+    "mien": "0",
+}
+
+
+def _write_features(folder: Path, parts: list[Mapping[str, np.ndarray]], **head: object) -> Path:
+    import polars
+
+    folder.mkdir(parents=True, exist_ok=True)
+    listed = {}
+    for number, part in enumerate(parts):
+        path = folder / f"part-{number:05d}.parquet"
+        width = next(iter(part.values())).shape[1]
+        columns = {
+            "key": [key for key, rows in part.items() for _ in rows],
+            "step": np.concatenate([np.arange(len(rows), dtype=np.int32) for rows in part.values()]),
+            "time_s": np.concatenate([0.5 + 0.5 * np.arange(len(rows)) for rows in part.values()]),
+            "present": [True] * sum(map(len, part.values())),
+            "feature": polars.Series(np.concatenate(list(part.values())), dtype=polars.Array(polars.Float32, width)),
+        }
+        polars.DataFrame(columns).write_parquet(path)
+        listed[path.name] = {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "keys": list(part)}
+    (folder / "manifest.json").write_text(json.dumps({**_HEAD, **head, "parts": listed}))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def write_features() -> Callable[..., Path]:
+    """``write_features(folder, parts, **head)``: a folder as ``mien features`` writes it, rows by key in each part."""
+    return _write_features
+
+
+@pytest.fixture(scope="session")
+def make_reaction(tmp_path_factory: pytest.TempPathFactory, tiny_encoders: dict[str, Path]) -> Callable[..., Path]:
+    """``make_reaction("av")``: the folder of a bundle of the intensity of seven reactions that carries tiny encoders.
+
+    ``av`` takes both, ``a`` the sound, ``v`` the face; ``steps`` is how many it sees, ``attach=False`` leaves the
+    encoders out. The network is linear in the mean over the steps; its answers mean nothing.
+    """
+    from onnx import TensorProto, helper, numpy_helper
+
+    from mien.deploy.attach import attach_encoders
+    from mien.runtime.bundle import Bundle, write_bundle
+    from mien.schema.inputs import FeatureSpec
+    from mien.schema.labels import HUME_REACTION
+
+    def make(kinds: str = "av", *, steps: int = 30, attach: bool = True) -> Path:
+        sizes = {"a": ("sound_features", "sound", 16, 0.02), "v": ("face_features", "face", 12, 0.8)}
+        rng, floats, classes = np.random.default_rng(3), TensorProto.FLOAT, len(HUME_REACTION)
+        constants: dict[str, Any] = {"axis": np.array([1], np.int64)}
+        nodes, sums = [], []
+        for name, _, width, scale in (sizes[kind] for kind in kinds):
+            constants[f"of_{name}"] = rng.normal(0, scale, (width, classes)).astype(np.float32)
+            nodes.append(helper.make_node("ReduceMean", [name, "axis"], [f"mean_{name}"], keepdims=0))
+            nodes.append(helper.make_node("MatMul", [f"mean_{name}", f"of_{name}"], [f"sum_{name}"]))
+            sums.append(f"sum_{name}")
+        nodes += [helper.make_node("Sum", sums, ["sum"]), helper.make_node("Sigmoid", ["sum"], ["intensity"])]
+        specs = {sizes[kind][0]: FeatureSpec(width=sizes[kind][2], n_steps=steps) for kind in kinds}
+        graph = helper.make_graph(
+            nodes,
+            "reaction",
+            [helper.make_tensor_value_info(name, floats, ["batch", *spec.shape]) for name, spec in specs.items()],
+            [helper.make_tensor_value_info("intensity", floats, ["batch", classes])],
+            [numpy_helper.from_array(values, name) for name, values in constants.items()],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+        bundle = Bundle(
+            path=tmp_path_factory.mktemp("bundles") / f"reaction_{kinds}",
+            name=f"reaction_{kinds}",
+            model="linear",
+            model_config={},
+            inputs=specs,
+            labels=HUME_REACTION,
+            task={"name": "regress"},
+            provenance={"recipe": "none", "seed": 0, "commit": "none", "data_fingerprint": "none"},
+            licences={"code": "Apache-2.0", "weights": "Apache-2.0", "training_data": "none"},
+        )
+        weights = {name: values.astype(np.float16) for name, values in constants.items() if name != "axis"}
+        written = write_bundle(bundle, weights, model.SerializeToString())
+        if attach:
+            attach_encoders(written, {sizes[kind][0]: tiny_encoders[sizes[kind][1]] for kind in kinds})
+        return written.path
+
+    return make
 
 
 @pytest.fixture

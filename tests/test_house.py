@@ -27,27 +27,49 @@ TESTED_BY = {
     "data/drawing/pen.py": "data/test_synthetic.py",
     "data/readers/text.py": "data/readers/test_readers.py",
     "data/readers/utterances.py": "data/readers/test_ravdess.py",
+    "deploy/encoders.py": "cli/test_features.py",
+    "deploy/feature_clips.py": "deploy/test_features.py",
+    "deploy/feature_parts.py": "cli/test_features.py",
+    "deploy/feature_sources.py": "deploy/test_features.py",
+    "deploy/sweep_reactions.py": "deploy/test_sweep.py",
+    "engine/ensemble.py": "engine/test_reaction_runs.py",
+    "engine/evaluate_reactions.py": "engine/test_reaction_runs.py",
+    "engine/features.py": "engine/test_reaction_runs.py",
     "engine/folds.py": "engine/test_clip_runs.py",
+    "engine/material_sequences.py": "engine/test_reaction_runs.py",
+    "engine/material_windows.py": "engine/test_window_runs.py",
     "engine/measure_clips.py": "engine/test_clip_runs.py",
     "engine/measure_moments.py": "engine/test_moment_runs.py",
+    "engine/measure_sequences.py": "engine/test_reaction_runs.py",
+    "engine/measure_windows.py": "engine/test_window_runs.py",
     "engine/finish.py": "engine/test_fit.py",
     "engine/material.py": "engine/test_fit.py",
     "engine/memory.py": "engine/test_fit.py",
+    "engine/part.py": "engine/test_fit.py",
     "engine/progress.py": "engine/test_fit.py",
+    "engine/report_reactions.py": "engine/test_reaction_runs.py",
+    "engine/score_reactions.py": "engine/test_reaction_runs.py",
     "engine/start.py": "engine/test_fit.py",
+    "engine/submit_reactions.py": "engine/test_reaction_runs.py",
+    "engine/video_frames.py": "engine/test_moment_runs.py",
+    "engine/views.py": "engine/test_evaluate.py",
     "media/decode.py": "media/test_image.py",
     "predict/answer.py": "predict/test_pipeline.py",
     "predict/loading.py": "engine/test_clip_runs.py",
     "predict/judged.py": "predict/test_pipeline.py",
+    "predict/senses.py": "predict/test_encode.py",
     "recipes/landmarks.py": "recipes/test_recipes.py",
+    "recipes/poster_v2.py": "recipes/test_reaction.py",
 }
 """Files that are tested through the one that uses them."""
 MAY_HAVE_TORCH = (
     "data/augment.py",
     "data/clips.py",
+    "data/frame_windows.py",
     "data/loader.py",
     "data/moments.py",
     "data/scene_loader.py",
+    "data/sequences.py",
     "deploy/",
     "engine/",
     "losses/",
@@ -125,7 +147,7 @@ def contract(name: str) -> dict:
 def test_every_file_of_the_data_room_is_in_the_torch_free_contract():
     files = {path.stem if path.is_file() else path.name for path in (SOURCE / "data").glob("[a-z]*")}
     listed = {name.rpartition(".")[2] for name in contract("torch_free_data")["source_modules"]}
-    assert files - {"augment", "clips", "loader", "moments", "scene_loader"} == listed
+    assert files - {"augment", "clips", "frame_windows", "loader", "moments", "scene_loader", "sequences"} == listed
 
 
 def test_every_paper_is_in_the_independence_contract():

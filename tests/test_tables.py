@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from mien.data.readers import READERS
+from mien.deploy.encoders import ENCODERS
 from mien.losses import LOSSES
 from mien.metrics import METRICS
 from mien.models import MODELS
@@ -20,6 +21,7 @@ LIMITS_MB = {"landmarks": 4.5, "product_cross_small": 12}
 ENTRIES = [
     (kind, name, target)
     for kind, table in (
+        ("encoder", ENCODERS),
         ("loss", LOSSES),
         ("metric", METRICS),
         ("model", MODELS),

@@ -69,6 +69,25 @@ def test_whole_pictures_are_measured_if_asked_for(mien, monkeypatch) -> None:
     assert out.splitlines()[-1].split() == ["neutral", "(800)", "0.7500"]
 
 
+def test_strengths_of_reactions_of_several_models(mien, monkeypatch) -> None:
+    figure = {"value": 0.4394, "low": 0.4, "high": 0.48}
+    report = {name: value for name, value in REPORT.items() if name not in ("faces", "per_class")}
+    report |= {"clips": 12, "metrics": {"pearson": {"title": "mean Pearson's r", **figure}}}
+    report |= {"per_reaction": {"empathic_pain": {"pearson": figure}}}
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(evaluate, "reach", lambda target, **_: lambda *_, **options: given.update(options) or report)
+    features = ("--features", "face_features=a/face", "sound_features=DeepSpectrum")
+    code, out, _ = mien("evaluate", "one", "--dataset", "hume_reaction", "--with", "two", "three", *features)
+    assert code == 0
+    assert given["others"] == ("two", "three")
+    assert given["features"] == {"face_features": "a/face", "sound_features": "DeepSpectrum"}
+    assert ": 12 clips" in out
+    assert out.splitlines()[-1].split() == ["empathic", "pain", "0.4394", "(0.4000", "to", "0.4800)"]
+    code, _, err = mien("evaluate", "one", "--dataset", "hume_reaction", "--features", "a/face")
+    assert code == 2
+    assert "--features takes INPUT=DIR" in err
+
+
 def test_other_splits_are_refused(mien, measured) -> None:
     code, _, err = mien("evaluate", "tiny", "--dataset", "ferplus", "--split", "dev")
     assert code == 2

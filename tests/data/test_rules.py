@@ -3,7 +3,7 @@ import pytest
 
 from mien.data.readers.ferplus import ANSWERS
 from mien.data.rules import LabelRule, distribution_of
-from mien.schema.labels import FERPLUS
+from mien.schema.labels import FERPLUS, LabelSet
 from mien.schema.sample import Targets
 
 
@@ -80,3 +80,13 @@ def test_labelled_frames_are_shares(rule):
     found = distribution_of(Targets(frames=frames), FERPLUS, rule)
     np.testing.assert_allclose(found, 2 / 3 * one_hot("fear") + 1 / 3 * one_hot("anger"), rtol=1e-6)
     assert distribution_of(Targets(frames=(None, "other")), FERPLUS, rule) == "no frame has a label of these classes"
+
+
+def test_strengths_are_kept_as_they_are_in_the_order_of_the_labels() -> None:
+    labels = LabelSet("two", ("fear", "surprise"))
+    told = Targets(intensities=(("surprise", 1.0), ("adoration", 0.5), ("fear", 0.25)))
+    found = distribution_of(told, labels, "majority")
+    assert not isinstance(found, str)
+    assert found.tolist() == [0.25, 1.0]
+    assert found.dtype == np.float32
+    assert distribution_of(Targets(intensities=(("fear", 1.0),)), labels, "votes") == "nobody judged surprise"

@@ -8,7 +8,7 @@ import pytest
 
 from mien.data.splits import MIN_HALVED, DataConfig, data_fingerprint, half_of, label_set_of, make_splits
 from mien.schema.errors import ConfigError, DatasetError
-from mien.schema.sample import Clip, File, FrameFolder, Recording, Sample, Targets
+from mien.schema.sample import Clip, FeatureCsv, File, FrameFolder, Recording, Sample, Targets
 
 CONFIG = DataConfig(reader="none", label_set="basic_7")
 
@@ -276,3 +276,26 @@ def test_the_fingerprint_knows_the_voice_that_belongs_to_a_picture(tmp_path):
     assert len(prints | {data_fingerprint([spoken])}) == 3
     alone = replace(mute, source=Recording(heard))
     assert data_fingerprint([alone]) != data_fingerprint([replace(alone, source=Recording(heard, 0.5))])
+
+
+def test_a_sample_with_strengths_has_the_strongest_as_its_class():
+    strengths = (("fear", 0.25), ("neutral", 1.0))
+    told = [
+        Sample(key=f"a{i}", source=FeatureCsv(Path(f"{i}.csv")), split=split, targets=Targets(intensities=known))
+        for i, (split, known) in enumerate([("train", strengths), ("valid", strengths[::-1]), ("test", None)])
+    ]
+    splits = make_splits(told, replace(CONFIG, labels=("neutral", "fear")))
+    (one,), (other,) = splits.train, splits.report
+    assert (one.index, one.distribution.tolist()) == (0, [1.0, 0.25])
+    assert other.distribution.tolist() == one.distribution.tolist()
+    assert (splits.test, dict(splits.dropped)) == ((), {"test: no label": 1})
+
+
+def test_the_fingerprint_knows_the_features(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("x\n1\n")
+    plain = sample("a")
+    with_features = replace(plain, features=(("face", FeatureCsv(path)),))
+    before = data_fingerprint([with_features])
+    path.write_text("x\n1\n2\n")
+    assert len({data_fingerprint([plain]), before, data_fingerprint([with_features])}) == 3

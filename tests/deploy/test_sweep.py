@@ -2,12 +2,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mien.deploy import sweep as sweep_module
 from mien.deploy.sweep import differences, main, markdown, sweep
+from mien.engine.report_reactions import ReactionRow, write_reaction_answers
 from mien.engine.run import Run
+from mien.metrics import correlation
 from mien.schema.errors import ConfigError
+from mien.schema.labels import HUME_REACTION
 
 BASE = "product_cross_small_synthetic"
 
@@ -96,3 +100,54 @@ def test_a_recipe_without_rows_is_refused(tmp_path: Path, capsys: pytest.Capture
         main(["landmarks_ferplus", "--out", str(tmp_path)])
     assert stopped.value.code == 2
     assert "has no rows" in capsys.readouterr().err
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[Run]:
+    """Runs whose answers are the truth and noise, half of it the run's own; the row of both kinds has less of it."""
+    runs: list[Run] = []
+    truth = np.random.default_rng(0).random((60, 7))
+
+    def fit(run: Run, *, out: Path, **settings: Any) -> Path:
+        runs.append(run)
+        (out / "bundle").mkdir(parents=True)
+        (out / "run.json").write_text(json.dumps({"commit": "abc"}), encoding="utf-8")
+        return out / "bundle"
+
+    def evaluate(bundle: Path, dataset: str, *, out: Path, **settings: Any) -> None:
+        run = runs[-1]
+        noise = np.random.default_rng(run.seed).normal(0, 0.3 if run.model.modalities == "av_inter" else 0.6, (60, 7))
+        answer = truth + noise
+        out.mkdir()
+        figures = {name: {"value": getattr(correlation, name)(truth, answer)} for name in ("pearson", "ccc", "mae")}
+        each = {name: {"pearson": {"value": 0.5}} for name in HUME_REACTION.names}
+        report = {"clips": 60, "metrics": figures, "per_reaction": each}
+        (out / "report.json").write_text(json.dumps(report), encoding="utf-8")
+        columns = zip(range(60), truth.tolist(), answer.tolist(), strict=True)
+        rows = [ReactionRow(key=f"k{i:02d}", group=f"g{i // 2}", truth=a, answer=b) for i, a, b in columns]
+        write_reaction_answers(rows, HUME_REACTION.names, out / "answers.csv")
+
+    monkeypatch.setattr(sweep_module, "fit", fit)
+    monkeypatch.setattr(sweep_module, "evaluate", evaluate)
+    return runs
+
+
+def test_rows_of_reactions_have_ensembles_and_differences_of_correlations(told: list[Run], tmp_path: Path) -> None:
+    found = sweep("reaction_synthetic", ["t1_v", "t1_av_inter"], [1, 2], out=tmp_path, progress=False)
+    seeds = [one for one in found if one["row"] == "t1_v" and "seed" in one]
+    (together,) = [one for one in found if one["row"] == "t1_v" and "members" in one]
+    assert together["members"] == [1, 2]
+    assert together["pearson"] > max(one["pearson"] for one in seeds), "noise that the runs don't share is averaged out"
+    compared = differences(tmp_path, "t1_v")
+    assert [one["row"] for one in compared] == ["t1_av_inter", "t1_av_inter, mean of 2 seeds"]
+    own = {one["seed"]: one["pearson"] for one in found if one["row"] == "t1_av_inter" and "seed" in one}
+    mean = sum(own[one["seed"]] - one["pearson"] for one in seeds) / 2
+    assert compared[0]["value"] == pytest.approx(mean, abs=1e-5)
+    assert 0 < compared[0]["low"] < mean < compared[0]["high"]
+    text = markdown("reaction_synthetic", found, "t1_v", compared)
+    assert f"| t1_v, ensemble of 2 | 1 2 | {together['pearson']:.4f} | " in text
+    assert "| row | seeds | mean Pearson's r | CCC | MAE |" in text
+    assert f"| t1_av_inter | +{mean:.4f} | " in text
+    sweep("reaction_synthetic", ["t1_v"], [3], out=tmp_path, progress=False)
+    with pytest.raises(ConfigError, match="Seed 3 of 't1_v' has no counterpart"):
+        differences(tmp_path, "t1_av_inter")

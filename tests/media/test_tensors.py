@@ -4,9 +4,9 @@ import pytest
 
 from mien.media.crop import crop_matrix, eye_centres, transform_points
 from mien.media.mean_face import mean_face
-from mien.media.tensors import clip_tensor, image_batch, image_tensor, landmark_tensor
+from mien.media.tensors import clip_tensor, features_tensor, image_batch, image_tensor, landmark_tensor
 from mien.schema.errors import MediaError
-from mien.schema.inputs import IMAGENET_MEAN, IMAGENET_STD, ClipSpec, CropSpec, ImageSpec, LandmarkSpec
+from mien.schema.inputs import IMAGENET_MEAN, IMAGENET_STD, ClipSpec, CropSpec, FeatureSpec, ImageSpec, LandmarkSpec
 
 
 def noise(side: int) -> np.ndarray:
@@ -124,3 +124,23 @@ def test_landmarks_that_were_never_found_have_the_mean_shape_in_the_place_of_the
     face = 100 * mean_face(CropSpec(), 1) + [20, 30]
     found = transform_points(face, crop_matrix(eye_centres(face), spec.crop, spec.crop_px))
     assert landmark_tensor([found] * 4, spec) == pytest.approx(filled, abs=0.02)
+
+
+def test_features_are_cut_or_filled_up_at_the_end() -> None:
+    spec = FeatureSpec(width=3, n_steps=4)
+    rows = np.arange(18, dtype=np.float64).reshape(6, 3) + 1
+    assert (features_tensor(rows, spec) == rows[:4]).all()
+    short = features_tensor(rows[:2], spec)
+    assert (short[:2] == rows[:2]).all()
+    assert (short[2:] == 0).all()
+    assert (features_tensor(rows[:0], spec) == np.zeros((4, 3))).all()
+    assert features_tensor(rows, spec).dtype == short.dtype == np.float32
+
+
+def test_features_of_another_encoder_are_refused() -> None:
+    spec = FeatureSpec(width=3, n_steps=4)
+    for rows in (np.ones((5, 2)), np.ones(3)):
+        with pytest.raises(MediaError, match="takes 3 features a step; given"):
+            features_tensor(rows, spec)
+    with pytest.raises(MediaError, match="not finite"):
+        features_tensor(np.array([[1.0, np.nan, 0.0]]), spec)

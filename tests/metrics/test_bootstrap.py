@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from mien.metrics import classification
-from mien.metrics.bootstrap import confusion_intervals, interval, repeated_interval
+from mien.metrics import classification, correlation
+from mien.metrics.bootstrap import confusion_intervals, interval, paired_interval, repeated_interval
 from mien.schema.errors import ConfigError
 
 STATISTICS = {"accuracy": classification.accuracy_of, "recall": classification.class_accuracies_of}
@@ -87,3 +87,22 @@ def test_repeated_runs_widen_the_interval_by_their_own_spread() -> None:
     assert np.isnan(repeated_interval(np.zeros((0, 0))).low)
     with pytest.raises(ConfigError, match="runs, samples"):
         repeated_interval(samples)
+
+
+def test_a_paired_difference_is_surer_than_what_it_is_made_of() -> None:
+    rng = np.random.default_rng(1)
+    truth = rng.normal(size=(300, 2))
+    noise = rng.normal(size=(2, 300, 2))
+    ours, theirs = truth + 1.0 * noise, truth + 1.3 * noise
+    found = paired_interval(correlation.pearson, truth, ours, theirs, resamples=300)
+    each = [correlation.pearson(truth, a) - correlation.pearson(truth, b) for a, b in zip(ours, theirs, strict=True)]
+    assert found.value == pytest.approx(np.mean(each))
+    assert 0 < found.low < found.value < found.high
+    alone = interval(correlation.pearson, truth, ours[0], resamples=300)
+    assert found.high - found.low < 0.7 * (alone.high - alone.low)
+    back = paired_interval(correlation.pearson, truth, theirs, ours, resamples=300)
+    assert (back.low, back.high) == pytest.approx((-found.high, -found.low))
+    same = paired_interval(correlation.pearson, truth, ours, ours, groups=np.arange(300) // 3, resamples=20)
+    assert same.to_json() == {"value": 0, "low": 0, "high": 0}
+    with pytest.raises(ConfigError, match=r"Truth is \[N, ...\], answers are \[R, N, ...\]"):
+        paired_interval(correlation.pearson, truth, ours, theirs[:1])

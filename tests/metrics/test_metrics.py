@@ -8,6 +8,7 @@ import pytest
 from mien.metrics import ALIASES, LOWER_IS_BETTER, METRICS, title
 from mien.schema.tables import resolve
 
+LOWER = {"pearson": -1.0, "ccc": -1.0}
 UPPER = {"nll": np.inf, "brier": 2.0, "nme": np.inf}
 
 
@@ -24,6 +25,10 @@ def points_and_points(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]
     return rng.random((9, 68, 2)), rng.random((9, 68, 2))
 
 
+def strengths_and_strengths(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    return rng.random((90, 4)), rng.random((90, 4))
+
+
 def faces_and_boxes(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Up to four faces a picture; boxes beside them, some of them far off, with any class."""
     corner, label = rng.uniform(0, 90, (30, 4, 2)), rng.integers(4, size=(30, 4, 1))
@@ -38,12 +43,14 @@ COLUMNS: dict[str, Callable[[np.random.Generator], tuple[np.ndarray, np.ndarray]
     "mien.metrics.classification": labels_and_labels,
     "mien.metrics.calibration": labels_and_probabilities,
     "mien.metrics.landmarks": points_and_points,
+    "mien.metrics.correlation": strengths_and_strengths,
     "mien.metrics.detection": faces_and_boxes,
 }
 PERFECT: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "mien.metrics.classification": lambda truth: truth,
     "mien.metrics.calibration": lambda truth: np.eye(4)[truth],
     "mien.metrics.landmarks": lambda truth: truth,
+    "mien.metrics.correlation": lambda truth: truth,
     "mien.metrics.detection": lambda truth: np.insert(truth, 4, 0.9, axis=2),
 }
 
@@ -64,7 +71,7 @@ def test_order_of_the_samples_does_not_matter(name: str) -> None:
 def test_values_are_bounded(name: str) -> None:
     metric = resolve(METRICS[name])
     values = [metric(*columns_of(name, seed)) for seed in range(5)]
-    assert all(0 <= value <= UPPER.get(name, 1.0) for value in values)
+    assert all(LOWER.get(name, 0.0) <= value <= UPPER.get(name, 1.0) for value in values)
 
 
 @pytest.mark.parametrize("name", METRICS)

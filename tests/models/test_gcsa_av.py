@@ -190,7 +190,18 @@ def test_networks_of_one_kind_are_parts_of_the_fused_one(given: dict[str, Tensor
         expected = found.face_logits if modality == "v" else found.voice_logits
         torch.testing.assert_close(outputs.logits, expected)
         torch.testing.assert_close(outputs.probabilities.sum(1), torch.ones(4))
-        assert outputs[2:] == (None,) * 4
+        if modality == "v":
+            assert outputs[2:] == (None,) * 5
+        else:
+            torch.testing.assert_close(outputs.feature, found.voice_feature)
+
+
+def test_the_feature_of_a_voice_is_what_its_classifier_reads(given: dict[str, Tensor]) -> None:
+    network = alone("a")
+    outputs = run(network, {"sound": given["sound"]})
+    assert outputs.feature.shape == (4, network.config.voice_width)
+    expected = network.voice.head(outputs.feature).log_softmax(1)
+    torch.testing.assert_close(outputs.logits, expected)
 
 
 def test_aligned_shares_belong_to_the_moment(given: dict[str, Tensor]) -> None:

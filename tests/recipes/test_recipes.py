@@ -19,7 +19,9 @@ from mien.schema.tables import resolve
 
 BASES = sorted(RECIPES)
 INPUTS = {
+    ("frame_ensemble", ""): {"clip"},
     ("keypoint_graph", ""): {"clip", "landmarks"},
+    ("reaction", ""): {"sound_features", "face_features"},
     ("gcsa_av", "a"): {"sound"},
     ("gcsa_av", "va"): {"clip", "sound", "has_sound", "has_face"},
 }

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper
 
 from mien.runtime.bundle import Bundle
 from mien.runtime.cache import cache_dir
@@ -113,3 +114,20 @@ def test_inputs_without_a_spec_are_checked_by_name_only() -> None:
     check_arrays({"sound": np.zeros(3)}, ("sound",), {})
     with pytest.raises(BundleError, match="given: image, sound"):
         check_arrays({"image": np.zeros(3), "sound": np.zeros(3)}, ("sound",), {"sound": ImageSpec()})
+
+
+def test_outputs_have_the_names_of_the_graph_also_where_values_are_equal() -> None:
+    graph = helper.make_graph(
+        [
+            helper.make_node("ReduceMean", ["image"], ["a_mean"], keepdims=0, axes=[1]),
+            helper.make_node("ReduceMean", ["image"], ["feature"], keepdims=0, axes=[1]),
+            helper.make_node("Relu", ["a_mean"], ["logits"]),
+        ],
+        "twice",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 4])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch"]) for name in ("logits", "feature")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=10)
+    session = OpenVINOSession(model.SerializeToString())
+    assert session.outputs == ("logits", "feature")
+    assert session(image=np.ones((2, 4), np.float32))["feature"].tolist() == [1, 1]

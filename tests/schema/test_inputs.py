@@ -7,6 +7,7 @@ from mien.schema.errors import ConfigError
 from mien.schema.inputs import (
     ClipSpec,
     CropSpec,
+    FeatureSpec,
     FlagSpec,
     ImageSpec,
     InputSpec,
@@ -48,6 +49,21 @@ def test_sound_and_flags_through_json() -> None:
     assert written["has_face"] == {"kind": "flag"}
     assert [spec.shape for spec in HEARD.values()] == [(1, 40, 64), (), ()]
     assert len({specs_hash({"sound": spec}) for spec in (SoundSpec(), SOUND, replace(SOUND, floor=1e-5))}) == 3
+
+
+def test_features_through_json() -> None:
+    specs: dict[str, InputSpec] = {"sound_features": FeatureSpec(width=1024), "face_features": FeatureSpec(width=6)}
+    written = json.loads(json.dumps(specs_to_json(specs)))
+    assert specs_from_json(written) == specs
+    assert written["face_features"] == {"kind": "features", "width": 6, "n_steps": 30, "step_s": 0.5}
+    assert [(spec.shape, spec.seconds) for spec in specs.values()] == [((30, 1024), 15.0), ((30, 6), 15.0)]
+    changed = ({}, {"width": 7}, {"n_steps": 31}, {"step_s": 0.25})
+    assert len({specs_hash({"x": replace(FeatureSpec(width=6), **fields)}) for fields in changed}) == 4
+    for fields, message in (({"width": 0}, "at least 1"), ({"n_steps": 0}, "at least 1"), ({"step_s": 0.0}, "0 sec")):
+        with pytest.raises(ConfigError, match=message):
+            FeatureSpec(**({"width": 6} | fields))
+    with pytest.raises(ConfigError, match="another version"):
+        specs_from_json({"x": {"kind": "features"}})
 
 
 def test_how_long_a_network_listens() -> None:

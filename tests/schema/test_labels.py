@@ -18,6 +18,7 @@ BASIC_IN = {
     "ravdess": (0, 2, 3, 7, 5, 6, 4),
     "crema_d": (4, 3, 5, None, 2, 1, 0),
     "aff_wild2": (0, 4, 5, 6, 3, 2, 1),
+    "hume_reaction": (None, None, None, 6, 5, 3, None),
 }
 """Class index of neutral, happiness, sadness, surprise, fear, disgust and anger, as the datasets count them."""
 
@@ -38,6 +39,7 @@ def test_labels_beside_the_seven():
         "affectnet_8": 7,
         "mafw_11": 7,
     }
+    assert LABEL_SETS["hume_reaction"].index("Empathic-Pain") == 4
     assert LABEL_SETS["mafw_11"].names[8:] == ("anxiety", "helplessness", "disappointment")
 
 
@@ -48,6 +50,7 @@ def test_synonyms_and_errors():
         "surprise",
         "calm",
     ]
+    assert {canonical(name) for name in ("Empathic-Pain", "Empathic Pain", "empathic_pain")} == {"empathic_pain"}
     assert "Sad" in BASIC_7
     assert 3 not in BASIC_7
     with pytest.raises(ConfigError, match="'joy' is not a label of 'dfew'; its labels are: happiness, "):

@@ -7,7 +7,7 @@ from scipy.special import softmax
 from mien.schema.errors import ConfigError
 from mien.schema.labels import BASIC_7, LabelSet
 from mien.tasks import task_from_json
-from mien.tasks.classify import Classify
+from mien.tasks.classify import Classify, ClassifyFrames
 
 LABELS = LabelSet("three", ("neutral", "happiness", "anger"))
 LOGITS = np.array([[2.0, 0.0, -1.0], [0.1, 0.2, 0.0], [0.0, 0.0, 5.0]], dtype=np.float32)
@@ -73,3 +73,14 @@ def test_json_round_trip_and_its_errors() -> None:
         task_from_json({"name": "classify", "temprature": 2.0}, LABELS)
     with pytest.raises(ConfigError, match="needs a label set"):
         task_from_json(task.to_json(), None)
+
+
+def test_frames_of_windows_are_answered_one_by_one() -> None:
+    task = ClassifyFrames(labels=LABELS, temperature=2.0, min_score=0.4)
+    windows = np.stack([LOGITS, LOGITS[::-1]])
+    found = task.decode({"logits": windows})
+    alone = Classify(labels=LABELS, temperature=2.0, min_score=0.4).decode({"logits": LOGITS})
+    assert found.index.tolist() == [*alone.index, *alone.index[::-1]]
+    np.testing.assert_array_equal(task.decode({"logits": LOGITS}).probabilities, alone.probabilities)
+    assert task.to_json()["name"] == "classify_frames"
+    assert task_from_json(task.to_json(), LABELS) == task

@@ -16,7 +16,7 @@ from mien.predict.sources import sources
 from mien.runtime.bundle import Bundle, find_bundle
 from mien.runtime.session import Precision, Session, open_session
 from mien.schema.errors import ConfigError, MienError
-from mien.schema.inputs import FlagSpec, InputSpec, SoundSpec
+from mien.schema.inputs import FeatureSpec, FlagSpec, InputSpec, SoundSpec
 
 WARM_UP = 5
 BATCHES = (1, 32)
@@ -111,7 +111,7 @@ def _inputs(bundle: Bundle) -> str:
 
 
 def _size(spec: InputSpec) -> str:
-    if isinstance(spec, SoundSpec):
+    if isinstance(spec, SoundSpec | FeatureSpec):
         return f"{spec.seconds:g} seconds"
     assert not isinstance(spec, FlagSpec)
     return f"{spec.size_px} x {spec.size_px} pixels"

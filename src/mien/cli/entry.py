@@ -17,6 +17,7 @@ VERBS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "benchmark": ("mien.cli.benchmark:run", "how fast a trained model is on this machine"),
         "export": ("mien.cli.export:run", "make a bundle of a run's best epoch so far"),
         "data": ("mien.cli.data:run", "list, verify, draw and prepare datasets"),
+        "features": ("mien.cli.features:run", "what an encoder says of each half second of clips and sounds"),
         "models": ("mien.cli.models:run", "list, show, fetch and verify trained models"),
         "doctor": ("mien.cli.doctor:run", "what is installed here, and what is missing"),
     }

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from mien.cli.reach import reach
+from mien.schema.errors import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,10 @@ class Evaluate:
         pictures: let the model find the faces of whole pictures with marked faces, a classifier with mien's finder; a
             face that is not found is an error. A model that finds the faces itself is always measured so.
         smooth: where frames of videos are labelled one by one, average the answers over so many frames, an odd number.
+        others: further models of the same task and labels; what they answer is averaged with what the first does, of
+            classifiers the probabilities, of reactions the strengths.
+        features: of a model that reads features, where those of each input are: a folder of `mien features`, or the
+            name of a set inside the dataset; by default those of its training. They have to be of the same encoder.
         resamples: of the bootstrap intervals.
         seed: of the bootstrap.
         submission: instead of measuring, answer for every frame of the videos of the part, labelled or not, and write
@@ -52,6 +57,8 @@ class Evaluate:
     crop: Literal["face", "whole"] = "face"
     pictures: bool = False
     smooth: int = 1
+    others: Annotated[tuple[str, ...], tyro.conf.arg(name="with", metavar="NAME|DIR ...")] = ()
+    features: Annotated[tuple[str, ...], tyro.conf.arg(metavar="INPUT=DIR ...")] = ()
     resamples: int = 1000
     seed: int = 0
     submission: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
@@ -80,10 +87,13 @@ def run(arguments: Sequence[str]) -> int:
         smooth=options.smooth,
         resamples=options.resamples,
         seed=options.seed,
+        others=options.others,
+        features=_features(options),
         **({} if options.fold is None else {"data": _held_back(options)}),
     )
     dataset = report["dataset"]
-    print(f"{report['bundle']['name']} on {dataset['title']}, {dataset['part']}: {report['faces']} faces\n")
+    what = f"{report['clips']} clips" if "per_reaction" in report else f"{report['faces']} faces"
+    print(f"{report['bundle']['name']} on {dataset['title']}, {dataset['part']}: {what}\n")
     for figure in report["metrics"].values():
         print(_line(figure["title"], figure["value"], figure["low"], figure["high"]))
     if "per_class" in report:
@@ -92,11 +102,24 @@ def run(arguments: Sequence[str]) -> int:
         for name, figures in report["per_class"].items():
             figure = figures[shown]
             print(_line(f"{name} ({figures['count']})", figure["value"], figure["low"], figure["high"]))
+    if "per_reaction" in report:
+        print("\nPearson's r of each reaction")
+        for name, figures in report["per_reaction"].items():
+            figure = figures["pearson"]
+            print(_line(name.replace("_", " "), figure["value"], figure["low"], figure["high"]))
     if options.end_to_end:
         _end_to_end(options)
     if options.out:
         print(f"\nreport: {options.out / 'report.md'}")
     return 0
+
+
+def _features(options: Evaluate) -> dict[str, str] | None:
+    """``input=DIR`` as a table; ``None`` if none is given."""
+    parts = [pair.partition("=") for pair in options.features]
+    if wrong := ["".join(part) for part in parts if not all(part)]:
+        raise ConfigError(f"--features takes INPUT=DIR, as face_features=features/face; given: {wrong[0]}")
+    return {name: which for name, _, which in parts} or None
 
 
 def _held_back(options: Evaluate) -> Any:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import tyro
 
@@ -13,11 +13,12 @@ from mien.schema.errors import ConfigError
 
 if TYPE_CHECKING:
     from mien.cli.drawing import Drawing
+    from mien.cli.drawing_reactions import ReactionDrawing
+    from mien.cli.show import Report
     from mien.predict.answer import Answer
-    from mien.predict.flow import Flow
+    from mien.predict.loading import AnyPredictor
     from mien.predict.sources import Picture, Video
     from mien.predict.watch import VideoOptions
-    from mien.predict.windows import ClipPredictor
 
 SHOWN_LABELS = 3
 
@@ -35,7 +36,7 @@ class Predict:
         resume: go on with the table in --out: what it has is kept, the last source in it is read again.
         episodes: also write what each face of a video expressed from when to when to this .csv or .jsonl file.
         draw: also write each photo with boxes, labels and bars of probabilities into this folder, and each video as
-            an .mp4 with its sound.
+            an .mp4 with its sound; of intensities a chart as well.
         device: cpu, or cuda, cuda:1, mps for a GPU (needs the extra `train`).
         precision: bf16 is faster where the processor has it and exact to about three digits.
         top: how many of the most probable labels to show; by default three in the table, all in drawings.
@@ -43,7 +44,8 @@ class Predict:
         tile_px: of models that find the faces themselves, also look at overlapping tiles of this side, for small faces.
         crops: take each picture for one face that is cut out already, without searching for faces.
         landmarks: draw the 68 points of each face as well.
-        every: of videos, read each n-th frame; a model of face and voice answers for each n-th moment.
+        every: of videos, read each n-th frame; a model of face and voice answers for each n-th moment; one of
+            intensities begins a window every n seconds, by default every 5.
         fps: of videos, read at most so many frames a second; a model of face and voice answers for so many moments.
         start: of videos, read from this second on.
         end: of videos, read up to this second.
@@ -66,7 +68,7 @@ class Predict:
     tile_px: int | None = None
     crops: bool = False
     landmarks: bool = False
-    every: int = 1
+    every: float | None = None
     fps: float | None = None
     start: float = 0.0
     end: float | None = None
@@ -89,19 +91,15 @@ def run(arguments: Sequence[str]) -> int:
 
 def predict(options: Predict) -> int:
     """Read everything that ``options`` names; returns 1 if ``strict`` and a row is an error, else 0."""
-    from mien.cli.show import Report
     from mien.predict.episode_table import EpisodeWriter
     from mien.predict.loading import load
     from mien.predict.moments import MomentPredictor
+    from mien.predict.reactions import ReactionPredictor
     from mien.predict.resume import Done, done_in
     from mien.predict.table import TableWriter
-    from mien.predict.watch import VideoOptions
 
     if options.resume and options.out is None:
         raise ConfigError("--resume goes on with a table; name it with --out")
-    video = VideoOptions(
-        every=options.every, fps=options.fps, start_s=options.start, end_s=options.end, smoothing=options.smooth
-    )
     predictor = load(
         options.model,
         device=options.device,
@@ -110,12 +108,16 @@ def predict(options: Predict) -> int:
         finder=None if options.crops else "default",
         **({} if options.tile_px is None else {"tile_px": options.tile_px}),
     )
+    is_graded = isinstance(predictor, ReactionPredictor)
     by_moments = isinstance(predictor, MomentPredictor)
+    video = _video_options(options, is_graded=is_graded)
     if options.draw:
         _check_drawing(predictor, options)
-    report = Report(
-        labels=predictor.labels, top=options.top or SHOWN_LABELS, model=predictor.model, written=options.out is not None
-    )
+    if options.episodes and is_graded:
+        raise ConfigError(
+            "--episodes tells one expression at a time; this model tells how strong several are. Use --out"
+        )
+    report = _report(predictor, options, is_graded=is_graded)
     with ExitStack() as stack:
         table, done = None, Done()
         if options.out:
@@ -124,11 +126,12 @@ def predict(options: Predict) -> int:
                 predictor.labels,
                 predictor.model,
                 smoothed=_is_smoothed(predictor, options),
-                shared=by_moments,
+                shared=by_moments or is_graded,
+                graded=is_graded,
             )
             done = done_in(options.out, table.names) if options.resume else done
             stack.enter_context(table.keeping(done.length))
-        drawing = _drawing(options, predictor, video, stack, by_moments) if options.draw else None
+        drawing = _drawing(options, predictor, video, stack) if options.draw else None
         episodes = stack.enter_context(EpisodeWriter(options.episodes, predictor.labels)) if options.episodes else None
         stack.callback(report.print, options.out, options.draw)
         for answer in _answers(predictor, options, video, done.sources):
@@ -141,20 +144,46 @@ def predict(options: Predict) -> int:
     return int(options.strict and report.errors > 0)
 
 
-def _check_drawing(predictor: "Flow | ClipPredictor", options: Predict) -> None:
+def _video_options(options: Predict, *, is_graded: bool) -> "VideoOptions":
+    """How videos are read. ``--every`` counts seconds between windows where answers are intensities, else frames."""
+    from mien.predict.watch import VideoOptions
+
+    every = options.every
+    if not is_graded and every is not None and every != int(every):
+        raise ConfigError(f"--every counts frames or moments, so it is a whole number; given: {every:g}")
+    paces = {} if every is None else {"window_every_s": every} if is_graded else {"every": int(every)}
+    return VideoOptions(
+        fps=options.fps, start_s=options.start, end_s=options.end, smoothing=options.smooth, **cast("Any", paces)
+    )
+
+
+def _report(predictor: "AnyPredictor", options: Predict, *, is_graded: bool) -> "Report":
+    from mien.cli.show import Report
+    from mien.cli.show_strengths import StrengthReport
+
+    return (StrengthReport if is_graded else Report)(
+        labels=predictor.labels, top=options.top or SHOWN_LABELS, model=predictor.model, written=options.out is not None
+    )
+
+
+def _check_drawing(predictor: "AnyPredictor", options: Predict) -> None:
     """Refuse what cannot be drawn before anything is read."""
     from mien.predict.moments import MomentPredictor
+    from mien.predict.reactions import ReactionPredictor
     from mien.predict.sources import SoundFile, Video
     from mien.predict.windows import ClipPredictor
 
     if isinstance(predictor, ClipPredictor):
         raise ConfigError("--draw shows the answers of models of single faces; a model of clips answers by windows")
-    if not isinstance(predictor, MomentPredictor):
+    if not isinstance(predictor, MomentPredictor | ReactionPredictor):
         return
-    if predictor.clip is None:
-        raise ConfigError("--draw draws on pictures, and this model listens to voices alone; leave it out")
     given = list(_sources(predictor, options))
-    if given and all(isinstance(one, SoundFile) for one in given):
+    if isinstance(predictor, ReactionPredictor):
+        if options.outline or options.landmarks:
+            raise ConfigError("--outline and --landmarks draw what is read in single frames; this model reads windows")
+    elif predictor.clip is None:
+        raise ConfigError("--draw draws on pictures, and this model listens to voices alone; leave it out")
+    elif given and all(isinstance(one, SoundFile) for one in given):
         raise ConfigError("--draw draws on pictures, and there are files of sound alone; leave it out")
     if any(isinstance(one, Video) and one.is_live for one in given):
         raise ConfigError(
@@ -162,12 +191,13 @@ def _check_drawing(predictor: "Flow | ClipPredictor", options: Predict) -> None:
         )
 
 
-def _is_smoothed(predictor: "Flow | ClipPredictor", options: Predict) -> bool:
+def _is_smoothed(predictor: "AnyPredictor", options: Predict) -> bool:
     """Whether the table has smoothed answers: those of videos, and of sounds where somebody listens."""
+    from mien.predict.reactions import ReactionPredictor
     from mien.predict.sources import SoundFile, Video
     from mien.predict.windows import ClipPredictor
 
-    if isinstance(predictor, ClipPredictor) or options.smooth == "none":
+    if isinstance(predictor, ClipPredictor | ReactionPredictor) or options.smooth == "none":
         return False
     return any(
         isinstance(one, Video) and (predictor.hears or not isinstance(one, SoundFile))
@@ -175,25 +205,35 @@ def _is_smoothed(predictor: "Flow | ClipPredictor", options: Predict) -> bool:
     )
 
 
-def _sources(predictor: "Flow | ClipPredictor", options: Predict) -> "Iterator[Picture | Video]":
+def _sources(predictor: "AnyPredictor", options: Predict) -> "Iterator[Picture | Video]":
     from mien.predict.sources import sources
 
     return sources(options.paths, sounds=predictor.hears)
 
 
 def _drawing(
-    options: Predict, predictor: "Flow | ClipPredictor", video: "VideoOptions", stack: ExitStack, by_moments: bool
-) -> "Drawing":
+    options: Predict, predictor: "AnyPredictor", video: "VideoOptions", stack: ExitStack
+) -> "Drawing | ReactionDrawing":
     from mien.cli.drawing import Drawing
+    from mien.cli.drawing_reactions import ReactionDrawing
+    from mien.predict.moments import MomentPredictor
+    from mien.predict.reactions import ReactionPredictor
 
-    assert options.draw is not None
+    folder, labels = options.draw, predictor.labels
+    assert folder is not None
+    if isinstance(predictor, ReactionPredictor):
+        charts = ReactionDrawing(
+            folder=folder, labels=labels, model=predictor.model, options=video, hears=predictor.hears
+        )
+        return stack.enter_context(charts)
     style = {"top": options.top, "landmarks": options.landmarks, "outline": options.outline}
-    drawing = Drawing(folder=options.draw, labels=predictor.labels, style=style, options=video, by_moments=by_moments)
+    by_moments = isinstance(predictor, MomentPredictor)
+    drawing = Drawing(folder=folder, labels=labels, style=style, options=video, by_moments=by_moments)
     return stack.enter_context(drawing)
 
 
 def _answers(
-    predictor: "Flow | ClipPredictor", options: Predict, video: "VideoOptions", done: frozenset[str]
+    predictor: "AnyPredictor", options: Predict, video: "VideoOptions", done: frozenset[str]
 ) -> Iterator["Answer"]:
     """The answers one by one, without those that are known, with a progress bar on a terminal."""
     left = (one for one in _sources(predictor, options) if one.name not in done)

@@ -61,7 +61,7 @@ class VideoTally:
         self.frames += answer.time_s is not None
         self.end_s = answer.time_s or self.end_s
         for row in answer.predictions:
-            self.windows += answer.time_s is None and row.frame is not None
+            self.windows += answer.time_s is None and (row.frame is not None or row.intensities is not None)
             self.thing = self.thing if row.modalities is None else "moment"
             if row.face_id is not None or row.modalities == "voice":
                 word = row.label or STATUS_WORDS.get(row.status, row.status)
@@ -205,7 +205,7 @@ class Report:
         previous = None
         for prediction in self.rows:
             source, face, place, word, score, _, then = self._cells(prediction)
-            shown = Text("" if source == previous else _ending(source, width // 4 if narrow else width // 3))
+            shown = Text("" if source == previous else ending(source, width // 4 if narrow else width // 3))
             previous, style = source, self._style(prediction)
             filled = Text(bar(prediction.score, BAR_CELLS // 2 if narrow else BAR_CELLS), style=style)
             answer = (Text(word, style=style), score, filled, Text(then))
@@ -225,7 +225,8 @@ def bar(score: float | None, cells: int = BAR_CELLS) -> str:
     return ("█" * (filled // 8) + EIGHTHS[filled % 8]).ljust(cells)
 
 
-def _ending(text: str, width: int) -> str:
+def ending(text: str, width: int) -> str:
+    """``text``, or its end behind an ellipsis if it is longer than ``width`` characters."""
     return text if len(text) <= width else f"…{text[-width + 1 :]}"
 
 

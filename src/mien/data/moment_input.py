@@ -23,7 +23,17 @@ from mien.media.image import read_image, read_source
 from mien.media.mel import sound_tensor
 from mien.media.sound_source import read_sound_source
 from mien.schema.inputs import ClipSpec, InputSpec, SoundSpec
-from mien.schema.sample import Clip, FrameFolder, Recording, RenderedClip, RenderedVoice, Sample, SoundSource
+from mien.schema.sample import (
+    Clip,
+    FeatureCsv,
+    FeatureTable,
+    FrameFolder,
+    Recording,
+    RenderedClip,
+    RenderedVoice,
+    Sample,
+    SoundSource,
+)
 
 LONG_S = 30.0
 """Of sounds that are longer and cannot be kept in memory only the window is read; of all, once there is no room."""
@@ -265,4 +275,4 @@ def _has_pictures(sample: Sample) -> bool:
     source = sample.source
     if isinstance(source, FrameFolder):
         return source.numbers is not None or source.paths[0].is_file()
-    return not isinstance(source, Recording | RenderedVoice)
+    return not isinstance(source, Recording | RenderedVoice | FeatureTable | FeatureCsv)

@@ -29,6 +29,8 @@ from mien.schema.sample import (
     Clip,
     Composed,
     CsvRow,
+    FeatureCsv,
+    FeatureTable,
     File,
     FrameFolder,
     Recording,
@@ -250,6 +252,8 @@ def _picture(sample: Sample, members: Mapping[Path, Mapping[str, tuple[int, int]
             return start_s, end_s, path.stat().st_size if path.is_file() else 0
         case ZipMember(archive, member):
             return members[archive].get(member, (0, 0))
+        case FeatureTable() | FeatureCsv():
+            raise DatasetError(f"{sample.key} has features, but no picture in which a face could be found.")
         case CsvRow(path, offset):
             return offset, path.stat().st_size if path.is_file() else 0
         case (

@@ -26,13 +26,15 @@ def distribution_of(targets: Targets, labels: LabelSet, rule: LabelRule) -> NDAr
     A single label needs no rule and is one-hot; where a sample has votes too, ``votes`` takes these. Votes follow
     FERPlus (Barsoum et al. 2016, and its published code): an answer given once counts as none, and the winner is sought
     over all answers, classes or not. A clip whose frames are labelled one by one has the share of each class in them,
-    whatever the rule.
+    whatever the rule. Where the strength of each reaction is known there is no distribution, but these strengths.
 
     Args:
         targets: the annotation.
         labels: the classes, in order.
         rule: what votes mean.
     """
+    if targets.intensities is not None:
+        return _from_intensities(targets.intensities, labels)
     if targets.frames is not None:
         return _from_frames(targets.frames, labels)
     if targets.votes is not None and (targets.label is None or rule == "votes"):
@@ -60,6 +62,13 @@ def _from_votes(votes: tuple[tuple[str, float], ...], labels: LabelSet, rule: La
     shares = np.array([kept.get(name, 0.0) for name in labels.names])
     distribution: NDArray[np.float32] = (shares / shares.sum()).astype(np.float32)
     return distribution
+
+
+def _from_intensities(told: tuple[tuple[str, float], ...], labels: LabelSet) -> NDArray[np.float32] | str:
+    known = dict(told)
+    if missing := [name for name in labels.names if name not in known]:
+        return f"nobody judged {missing[0]}"
+    return np.array([known[name] for name in labels.names], np.float32)
 
 
 def _from_frames(frames: Sequence[str | None], labels: LabelSet) -> NDArray[np.float32] | str:

@@ -17,7 +17,7 @@ from mien.data.readers import READERS
 from mien.data.rules import RULES, LabelRule, distribution_of
 from mien.schema.errors import ConfigError, DatasetError
 from mien.schema.labels import LABEL_SETS, LabelSet
-from mien.schema.sample import Clip, Composed, File, FrameFolder, Recording, Sample, Source, Targets
+from mien.schema.sample import Clip, Composed, FeatureCsv, File, FrameFolder, Recording, Sample, Source, Targets
 
 MIN_HALVED = 100
 """Validation parts smaller than this are not halved: both halves would be too small to mean anything."""
@@ -79,7 +79,8 @@ class Labelled:
     Attributes:
         sample: where its pixels are and the whole annotation.
         index: class index.
-        distribution: ``float32 [C]``, summing to 1; one-hot unless the rule is ``votes``.
+        distribution: ``float32 [C]``, summing to 1; one-hot unless the rule is ``votes``. Where the strength of
+            each reaction is known, these strengths, in [0, 1] each.
     """
 
     sample: Sample
@@ -252,9 +253,8 @@ def _picture(sample: Sample) -> str:
 
 
 def _stratum(sample: Sample) -> str:
-    if sample.targets.votes is None:
-        return sample.targets.label or ""
-    return max(sample.targets.votes, key=lambda vote: vote[1])[0]
+    told = sample.targets.votes or sample.targets.intensities
+    return max(told, key=lambda one: one[1])[0] if told else sample.targets.label or ""
 
 
 def _label(
@@ -321,8 +321,9 @@ def _hash(name: str) -> str:
 def _describe(sample: Sample) -> str:
     known = [(f.name, getattr(sample.targets, f.name)) for f in fields(Targets)]
     annotation = [(name, value) for name, value in known if value is not None]
-    heard = () if sample.sound is None else (_extent(sample.sound),)
-    return repr((sample.key, sample.split, sample.folds, sample.box, _extent(sample.source), annotation, *heard))
+    more = [] if sample.sound is None else [_extent(sample.sound)]
+    more += [(name, _extent(source)) for name, source in sample.features]
+    return repr((sample.key, sample.split, sample.folds, sample.box, _extent(sample.source), annotation, *more))
 
 
 def _extent(source: Source) -> object:
@@ -332,6 +333,8 @@ def _extent(source: Source) -> object:
             return path.stat().st_size if path.exists() else 0
         case Clip(path, start_s, end_s) | Recording(path, start_s, end_s):
             return path.stat().st_size if path.exists() else 0, start_s, end_s
+        case FeatureCsv(path, skip):
+            return path.stat().st_size if path.exists() else 0, skip
         case FrameFolder(paths):
             return len(paths)
         case Composed(renderer, _, _, _, seed, material):

@@ -10,26 +10,26 @@ A person acts each of the seven classes once, and is in one of train, valid and 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.data.drawing.look import Look, random_face, random_look, random_units
+from mien.data.drawing.acting import moved_faces, moving_looks, points_of, random_place
+from mien.data.drawing.look import Look, random_look, random_units
 from mien.data.drawing.motion import (
     FRAMES,
     RATE,
     Bump,
-    close_eyes,
     expressive_share,
     random_blinks,
     random_course,
     random_sway,
 )
 from mien.data.drawing.paint import SIDE_PX, paint
-from mien.data.drawing.shape import UNITS, Projected, project
+from mien.data.drawing.shape import UNITS, Projected
 from mien.data.synthetic import part_of
 from mien.schema.errors import DatasetError
 from mien.schema.labels import BASIC_7
@@ -112,7 +112,7 @@ def render_clip(index: int, seed: int, frames: Sequence[int] | None = None) -> t
     return images, ClipTruth(
         label=_label(index),
         frames=numbers,
-        landmarks=_landmarks(faces),
+        landmarks=points_of(faces),
         intensity=_intensities(bumps, numbers),
         eyes_closed=closed[numbers].astype(np.float32),
         episodes=_episodes(bumps),
@@ -123,7 +123,7 @@ def render_clip_landmarks(index: int, seed: int) -> NDArray[np.float32]:
     """The landmarks of all frames, ``float32 [48, 68, 2]``, without drawing one: those of :func:`render_clip`."""
     numbers = np.arange(FRAMES)
     units = _units(index, seed, course(index, seed), numbers)
-    return _landmarks(_faces(index, seed, units, _blinks(index, seed), numbers))
+    return points_of(_faces(index, seed, units, _blinks(index, seed), numbers))
 
 
 def course(index: int, seed: int) -> tuple[Bump, ...]:
@@ -189,11 +189,6 @@ def _blinks(index: int, seed: int) -> NDArray[np.float64]:
     return random_blinks(_rng(seed, _ACTING, index, 2))
 
 
-def _landmarks(faces: Sequence[Projected]) -> NDArray[np.float32]:
-    points = np.array([face.points for face in faces], np.float64)
-    return np.round(points.reshape(len(faces), 68, 2), 3).astype(np.float32)
-
-
 def _intensities(bumps: Sequence[Bump], numbers: NDArray[np.int64]) -> NDArray[np.float32]:
     intensity = np.zeros((len(numbers), len(BASIC_7)), np.float32)
     for bump in bumps:
@@ -217,55 +212,15 @@ def _faces(
 ) -> list[Projected]:
     """One face a frame: the same person, moved."""
     rng = _rng(seed, _PLACE, index, 1)
-    pose, middle = rng.normal(0, (13, 8, 7)), SIDE_PX / 2 + rng.uniform(-5, 5, 2) + (0, 4)
-    scale, sway = rng.uniform(30, 37), random_sway(rng)
-    moved = pose + np.stack([sway[name] for name in ("yaw", "pitch", "roll")], axis=1)
-    angles = np.radians(np.clip(moved, (-28, -20, -20), (28, 20, 20)))
-    shape = _rng(seed, _SHAPE, index // len(BASIC_7))
-    start, faces = shape.bit_generator.state, []
-    for number, active in zip(numbers, units, strict=True):
-        shape.bit_generator.state = start
-        points, skull = random_face(active, shape)
-        close_eyes(points, float(closed[number]))
-        yaw, pitch, roll = angles[number].tolist()
-        face = project(
-            points,
-            skull,
-            yaw=yaw,
-            pitch=pitch,
-            roll=roll,
-            scale=float(scale * (1 + sway["scale"][number])),
-            centre=(float(middle[0] + sway["x"][number]), float(middle[1] + sway["y"][number])),
-        )
-        faces.append(face)
-    return faces
+    place, sway = random_place(rng), random_sway(rng)
+    return moved_faces(units, closed, numbers, place, sway, _rng(seed, _SHAPE, index // len(BASIC_7)))
 
 
 def _looks(index: int, seed: int, numbers: NDArray[np.int64]) -> list[Look]:
     """The looks of the person, in the clothes and the light of the clip, at each frame."""
     rng = _rng(seed, _PLACE, index, 2)
-    person, scene, sway = random_look(_rng(seed, _PERSON, index // len(BASIC_7))), random_look(rng), random_sway(rng)
-    look = replace(
-        person,
-        cloth=scene.cloth,
-        contrast=scene.contrast,
-        occluder=scene.occluder,
-        noise=scene.noise,
-        blur=scene.blur,
-    )
-    red, green, blue = scene.gain
-    looks = []
-    for now in ({name: float(values[number]) for name, values in sway.items()} for number in numbers):
-        gain = 1 + now["gain"]
-        looks.append(
-            replace(
-                look,
-                gaze=(scene.gaze[0] + now["gaze_x"], scene.gaze[1] + now["gaze_y"]),
-                light=(scene.light[0] + now["light_x"], scene.light[1] + now["light_y"]),
-                gain=(red * gain, green * gain, blue * gain),
-            )
-        )
-    return looks
+    scene, sway = random_look(rng), random_sway(rng)
+    return moving_looks(numbers, _rng(seed, _PERSON, index // len(BASIC_7)), scene, sway)
 
 
 def _episodes(bumps: Sequence[Bump]) -> tuple[Episode, ...]:

@@ -19,6 +19,8 @@ from mien.schema.sample import (
     Clip,
     Composed,
     CsvRow,
+    FeatureCsv,
+    FeatureTable,
     File,
     FrameFolder,
     Recording,
@@ -149,8 +151,10 @@ def _missing(samples: Iterable[Sample]) -> list[str]:
     keys = []
     for sample in samples:
         match sample.source:
-            case File(path) | CsvRow(path, _) | Clip(path) | Recording(path):
+            case File(path) | CsvRow(path, _) | Clip(path) | Recording(path) | FeatureCsv(path):
                 there = path.is_file()
+            case FeatureTable(path):
+                there = path.is_dir()
             case FrameFolder(paths):
                 there = all(path.is_file() for path in paths)
             case ZipMember(archive, member):
@@ -224,7 +228,7 @@ def _decode(source: Source) -> None:
         case Recording():
             if not read_sound_source(source).present:
                 raise MediaError("it has no sound")
-        case RenderedClip() | RenderedVoice():
+        case RenderedClip() | RenderedVoice() | FeatureTable() | FeatureCsv():
             pass
         case _:
             read_source(source)

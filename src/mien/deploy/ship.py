@@ -18,6 +18,7 @@ from mien.engine.end_to_end import end_to_end
 from mien.engine.evaluate import evaluate, fit_temperature_and_threshold
 from mien.runtime.bundle import Bundle, find_bundle, read_bundle, revise_bundle
 from mien.schema.errors import ConfigError, MienError
+from mien.tasks import CLASSIFIERS
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
 RECORD = ("run.json", "journal.csv")
@@ -59,7 +60,7 @@ def ship(
     dataset = record["run"]["data"]["reader"]
     bundle = revise_bundle(_copied(run, into / name), name=name, provenance=_provenance(run, record))
     is_classifier = bundle.task.get("name") == "classify"
-    if is_classifier:
+    if bundle.task.get("name") in CLASSIFIERS:
         bundle = fit_temperature_and_threshold(bundle, dataset, root=root, progress=progress)
     out = reports or run / "reports"
     report = evaluate(bundle, dataset, root=root, out=out, progress=progress)

@@ -15,15 +15,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mien.engine.evaluate import SPLITS, evaluate
+from mien.deploy import sweep_reactions
+from mien.engine.evaluate import evaluate
 from mien.engine.fit import fit
 from mien.engine.report import table
 from mien.engine.run import Run, override
+from mien.engine.views import SPLITS
 from mien.metrics.bootstrap import repeated_interval
 from mien.recipes import find, rows_of
 from mien.schema.errors import ConfigError, MienError
 
 METRICS = ("accuracy", "mean_class_accuracy", "recall_neutral")
+HEAD = ("accuracy (WAR)", "mean class accuracy (UAR)", "recall of neutral")
 
 
 def sweep(
@@ -53,7 +56,8 @@ def sweep(
         progress: whether to show bars.
 
     Returns:
-        One entry a finished run: ``row``, ``seed``, ``commit`` and the metrics.
+        One entry a finished run: ``row``, ``seed``, ``commit`` and the metrics; of a recipe that tells how strong
+        reactions are also one for the mean of the seeds of each row, with ``members`` instead of ``seed``.
 
     Raises:
         ConfigError: if the recipe or a row does not exist.
@@ -66,6 +70,8 @@ def sweep(
                 run = override(run, field, value.replace("{row}", row).replace("{seed}", str(seed)))
             _run(run, out / f"{row}-seed{seed}", root, split, device, progress)
     found = [_figures(path) for path in sorted(out.glob("*-seed*/reports/report.json"))]
+    if sweep_reactions.tells_reactions(out):
+        found += sweep_reactions.ensembles(out)
     (out / "sweep.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     return found
 
@@ -74,16 +80,25 @@ def markdown(
     base: str, found: Sequence[dict[str, Any]], against: str | None = None, compared: Sequence[dict[str, Any]] = ()
 ) -> str:
     """Mean and standard deviation over the seeds, one line a row; ``compared`` as of :func:`differences`."""
+    is_regress = any(sweep_reactions.METRICS[0] in one for one in found)
+    metrics, names = (sweep_reactions.METRICS, sweep_reactions.HEAD) if is_regress else (METRICS, HEAD)
     lines = []
     for row in dict.fromkeys(one["row"] for one in found):
-        same = [one for one in found if one["row"] == row]
+        same = [one for one in found if one["row"] == row and "seed" in one]
         seeds = " ".join(str(one["seed"]) for one in same)
-        lines.append((row, seeds, *(_spread([one[metric] for one in same]) for metric in METRICS)))
-    head = ("row", "seeds", "accuracy (WAR)", "mean class accuracy (UAR)", "recall of neutral")
+        lines.append((row, seeds, *(_spread([one[metric] for one in same], is_regress) for metric in metrics)))
+        for one in (one for one in found if one["row"] == row and "members" in one):
+            members = " ".join(map(str, one["members"]))
+            figures = (_spread([one[metric]], is_regress) for metric in metrics)
+            lines.append((f"{row}, ensemble of {len(one['members'])}", members, *figures))
+    head = ("row", "seeds", *names)
     text = f"# Rows of {base}\n\n{table(head, lines)}\n\nMean and standard deviation over the seeds.\n"
     if compared:
-        told = [(one["row"], *(f"{100 * one[name]:+.2f}" for name in ("value", "low", "high"))) for one in compared]
-        text += f"\nAccuracy minus that of {against}, in points, on the same samples and seeds:\n\n"
+        shown = "{:+.4f}".format if is_regress else lambda value: f"{100 * value:+.2f}"
+        told = [(one["row"], *(shown(one[name]) for name in ("value", "low", "high"))) for one in compared]
+        what = "Mean Pearson's r" if is_regress else "Accuracy"
+        unit = "" if is_regress else ", in points"
+        text += f"\n{what} minus that of {against}{unit}, on the same samples and seeds:\n\n"
         text += table(("row", "difference", "low", "high"), told) + "\n\n"
         text += "95 % intervals, percentile bootstrap over seeds and groups of samples.\n"
     return text
@@ -91,6 +106,9 @@ def markdown(
 
 def differences(out: Path, against: str, *, seed: int = 0) -> list[dict[str, Any]]:
     """How much more often than the row ``against`` each other row answers rightly, on the same samples and seeds.
+
+    Of strengths of reactions it is by how much their mean correlation is higher; see
+    :func:`mien.deploy.sweep_reactions.reaction_differences`.
 
     Args:
         out: folder of a sweep.
@@ -103,6 +121,8 @@ def differences(out: Path, against: str, *, seed: int = 0) -> list[dict[str, Any
     Raises:
         ConfigError: if a seed of a row is not in ``against``, or was measured on other samples.
     """
+    if sweep_reactions.tells_reactions(out):
+        return sweep_reactions.reaction_differences(out, against, seed=seed)
     right: dict[str, dict[int, dict[str, tuple[str, bool]]]] = {}
     for path in sorted(out.glob("*-seed*/reports/answers.csv")):
         row, _, number = path.parents[1].name.rpartition("-seed")
@@ -151,23 +171,31 @@ def _run(run: Run, folder: Path, root: Path | None, split: str, device: str, pro
 def _figures(path: Path) -> dict[str, Any]:
     report = json.loads(path.read_text(encoding="utf-8"))
     row, _, seed = path.parents[1].name.rpartition("-seed")
+    commit = json.loads((path.parents[1] / "run.json").read_text(encoding="utf-8"))["commit"]
+    if "per_reaction" in report:
+        figures = {name: report["metrics"][name]["value"] for name in sweep_reactions.METRICS}
+        each = {name: one["pearson"]["value"] for name, one in report["per_reaction"].items()}
+        told = {"row": row, "seed": int(seed), "commit": commit, "clips": report["clips"]}
+        return {**told, **figures, "pearson_of": each}
     neutral = report["per_class"].get("neutral")
     return {
         "row": row,
         "seed": int(seed),
-        "commit": json.loads((path.parents[1] / "run.json").read_text(encoding="utf-8"))["commit"],
+        "commit": commit,
         "faces": report["faces"],
         **{name: report["metrics"][name]["value"] for name in METRICS[:2]},
         "recall_neutral": neutral["recall"]["value"] if neutral else None,
     }
 
 
-def _spread(values: Sequence[float | None]) -> str:
-    known = [100 * value for value in values if value is not None]
+def _spread(values: Sequence[float | None], is_regress: bool) -> str:
+    """Mean and deviation: in percent, or, of reactions, as they are."""
+    scale, digits = (1, 4) if is_regress else (100, 2)
+    known = [scale * value for value in values if value is not None]
     if not known:
         return "–"
-    deviation = f" ± {statistics.stdev(known):.2f}" if len(known) > 1 else ""
-    return f"{statistics.fmean(known):.2f}{deviation}"
+    deviation = f" ± {statistics.stdev(known):.{digits}f}" if len(known) > 1 else ""
+    return f"{statistics.fmean(known):.{digits}f}{deviation}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -45,7 +45,7 @@ def write_card(
         "per_class": {
             name: {"count": one["count"], "recall": one["recall"]} for name, one in report.get("per_class", {}).items()
         },
-        "tables": [*_parts(report), *_end_to_end(end_to_end)],
+        "tables": [*_reactions(report), *_parts(report), *_end_to_end(end_to_end)],
         "notes": [*_abstaining(report), *notes],
         "pictures": dict(pictures or {}),
     }
@@ -68,16 +68,39 @@ def _check(bundle: Bundle, report: Report, end_to_end: Report | None) -> None:
 
 def _data(report: Report) -> str:
     dataset, runtime = report["dataset"], report["runtime"]
+    measured = (
+        f"{runtime['name']} {runtime['precision']}, {report['date']}, commit "
+        f"{report['surroundings']['commit'] or 'unknown'}; {report['intervals']['resamples']} bootstrap resamples, "
+        f"seed {report['intervals']['seed']}"
+    )
+    if "per_reaction" in report:
+        fed = "; ".join(f"{name} of {_encoder(one)}" for name, one in runtime["features"].items())
+        return f"{dataset['title']}, {dataset['part']}: {report['clips']} clips, {fed}; {measured}"
     rule = f" ({RULES[dataset['rule']]})" if "per_class" in report else ""
     return (
         f"{dataset['title']}, {dataset['part']}{rule}: {report['faces']} faces, aligned by "
-        f"{', '.join(f'{name} {count}' for name, count in report['alignment'].items())}; {runtime['name']} "
-        f"{runtime['precision']}, {report['date']}, commit {report['surroundings']['commit'] or 'unknown'}; "
-        f"{report['intervals']['resamples']} bootstrap resamples, seed {report['intervals']['seed']}"
+        f"{', '.join(f'{name} {count}' for name, count in report['alignment'].items())}; {measured}"
     )
 
 
+def _encoder(features: Mapping[str, Any]) -> str:
+    return str(features.get("encoder", f"the set {features['from']}"))
+
+
+def _reactions(report: Report) -> list[dict[str, Any]]:
+    if "per_reaction" not in report:
+        return []
+    names = ("pearson", "ccc", "mae")
+    rows = [
+        [name.replace("_", " "), *(f"{number(one[figure]['value'])} ({span(one[figure])})" for figure in names)]
+        for name, one in report["per_reaction"].items()
+    ]
+    return [{"title": "Every reaction", "head": ["reaction", *map(title, names)], "rows": rows}]
+
+
 def _parts(report: Report) -> list[dict[str, Any]]:
+    if "per_reaction" in report:
+        return _reaction_parts(report)
     names = ("accuracy", "mean_class_accuracy", "macro_f1")
     rows = [
         [
@@ -90,6 +113,16 @@ def _parts(report: Report) -> list[dict[str, Any]]:
     ]
     head = ["part", "labels", "faces", *map(title, names)]
     return [{"title": "Every part and label rule", "head": head, "rows": rows}] if rows else []
+
+
+def _reaction_parts(report: Report) -> list[dict[str, Any]]:
+    names = ("pearson", "ccc", "mae")
+    rows = [
+        [line["part"], line["clips"], *(f"{number(line[name]['value'])} ({span(line[name])})" for name in names)]
+        for line in report["parts"]
+    ]
+    head = ["part", "clips", *(f"mean {title(name)}" for name in names)]
+    return [{"title": "Every part", "head": head, "rows": rows}] if len(rows) > 1 else []
 
 
 def _end_to_end(report: Report | None) -> list[dict[str, Any]]:

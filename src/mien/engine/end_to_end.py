@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from mien.data.readers import READERS, read_dataset
 from mien.data.splits import DataConfig
-from mien.engine.evaluate import PARTS, View, views_of
 from mien.engine.measure import answer
 from mien.engine.report import number, span, table
 from mien.engine.scenes import place
 from mien.engine.score import FROM_CONFUSION, Resampling
+from mien.engine.views import PARTS, View, views_of
 from mien.media.image import read_source
 from mien.predict.answer import Answer
 from mien.predict.pipeline import Predictor, load

@@ -1,76 +1,35 @@
 """Measure a bundle on a dataset: the faces are cut, fed and decoded as in prediction; torch is not needed."""
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from mien.data.moment_input import is_momentary
-from mien.data.moment_plan import frame_by_frame
 from mien.data.readers import READERS, read_dataset
-from mien.data.splits import DataConfig, Labelled, Splits, data_fingerprint, make_splits
-from mien.engine.measure import Answers, Crop, answer
-from mien.engine.measure_clips import answer_clips
+from mien.data.splits import DataConfig, data_fingerprint
+from mien.engine.ensemble import answers_frames, answers_of, as_one, averaged, members_of
+from mien.engine.evaluate_reactions import measure_reactions
+from mien.engine.measure import Answers, Crop
 from mien.engine.measure_detections import measure_bundle
-from mien.engine.measure_moments import answer_moments
 from mien.engine.report import Row, drawing_is_possible, write_answers, write_report
 from mien.engine.report_detections import write_picture_report
-from mien.engine.score import Resampling, classification_figures, headline, landmark_figures
+from mien.engine.report_reactions import write_reaction_report
+from mien.engine.score import Resampling, classification_figures, headline, landmark_figures, video_figures
 from mien.engine.score_detections import picture_figures
 from mien.engine.surroundings import surroundings
+from mien.engine.views import PARTS, SPLITS, View, has_votes, views_of
 from mien.metrics.calibration import fit_min_score, fit_temperature, softmax
 from mien.runtime.bundle import Bundle, find_bundle, revise_bundle
-from mien.runtime.session import Precision, Session, open_session
-from mien.schema.errors import BundleError, ConfigError, DatasetError
+from mien.runtime.session import Precision, open_session
+from mien.schema.errors import BundleError, ConfigError
 from mien.schema.labels import LabelSet
 from mien.schema.sample import Sample
 from mien.schema.tables import resolve
-from mien.tasks import task_from_json
+from mien.tasks import CLASSIFIERS, task_from_json
 
 REPORT_VERSION = 1
-CLIP_BATCH = 16
-"""Clips in one run of a network."""
-
-SPLITS = ("train", "valid", "valid_a", "valid_b", "test")
 REFERENCE = "mien.recipes.reference:reported"
-
-Rule = Literal["majority", "argmax"]
-RULES: tuple[Rule, ...] = ("majority", "argmax")
-
-PARTS = {
-    "train": "training part",
-    "valid": "whole validation part",
-    "valid_a": "validation part, half A",
-    "valid_b": "validation part, half B",
-    "test": "test part",
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
-    """Samples under one label rule; several views share their answers.
-
-    Attributes:
-        part: key of ``PARTS``.
-        rule: what votes mean; the first rule where the dataset has none.
-        samples: in the order of the dataset.
-        truth: class indices ``[N]`` in the order of the model's labels.
-    """
-
-    part: str
-    rule: Rule
-    samples: tuple[Sample, ...]
-    truth: NDArray[np.int64]
-
-    @property
-    def groups(self) -> list[str]:
-        """Names of what is drawn together: a person, a picture that occurs twice, else the sample itself."""
-        return [s.subject or s.pixel_hash or s.key for s in self.samples]
 
 
 def evaluate(
@@ -90,9 +49,11 @@ def evaluate(
     batch_size: int = 64,
     resamples: int = 1000,
     seed: int = 0,
+    others: Sequence[Bundle | str | Path] = (),
+    features: Mapping[str, str] | None = None,
     progress: bool = True,
 ) -> dict[str, Any]:
-    """Measure a bundle on one part of a dataset.
+    """Measure a bundle, or the mean of what several answer, on one part of a dataset.
 
     The validation part is halved by a hash of the sample's key. Half A chose the epoch and the thresholds, so
     ``valid`` reports half B and lists half A and the whole beside it.
@@ -103,7 +64,8 @@ def evaluate(
         root: folder of the dataset; ``None`` takes ``$MIEN_DATA/<folder>``.
         split: one of ``SPLITS``.
         out: folder for ``report.json``, ``report.md``, ``answers.csv``, ``confusion.png`` and ``reliability.png``; of
-            whole pictures the files that :func:`mien.engine.report_detections.write_picture_report` names.
+            whole pictures the files that :func:`mien.engine.report_detections.write_picture_report` names, of reactions
+            those of :func:`mien.engine.report_reactions.write_reaction_report`.
         runtime: ``openvino``, ``onnx`` or ``torch``.
         device: as in :func:`mien.runtime.session.open_session`.
         precision: as there.
@@ -116,42 +78,52 @@ def evaluate(
         batch_size: faces in one run of the network.
         resamples: of the bootstrap intervals.
         seed: of the bootstrap.
+        others: further models of the same task and labels, whose probabilities or strengths are averaged with those of
+            the first.
+        features: of a model that reads features, their folder, or their set in the dataset, by name of the input;
+            ``None`` takes those of the training.
         progress: whether to show a bar.
 
     Returns:
         The report as plain data: ``metrics.<name>.value|low|high`` and all else that ``report.json`` says.
 
     Raises:
-        ConfigError: if the split or the runtime does not exist, or answers cannot be smoothed.
-        DatasetError: if the part holds no sample of the model's classes.
-        BundleError: if the bundle is damaged or cannot be run.
+        ConfigError: if the split or the runtime does not exist, answers cannot be smoothed, or it is not known where
+            features are.
+        DatasetError: if the part holds no sample of the model's classes, or features cannot be used.
+        BundleError: if a bundle is damaged or cannot be run, several cannot be averaged, or features are of another
+            encoder than those of the training.
     """
     if split not in SPLITS:
         raise ConfigError(f"There is no split {split!r}; allowed: {', '.join(SPLITS)}")
     if out is not None:
         drawing_is_possible()
-    bundle = model if isinstance(model, Bundle) else find_bundle(model)
-    if smooth != 1 and not is_momentary(bundle.inputs):
+    members = members_of(model, others)
+    bundle, is_regress = as_one(members), members[0].task.get("name") == "regress"
+    if smooth != 1 and not all(map(answers_frames, members)):
         raise ConfigError(
-            f"smooth={smooth} is for models that answer for moments; {bundle.name!r} is none, leave it out"
+            f"smooth={smooth} is for models that answer for moments or frames; {bundle.name!r} is none, leave it out"
         )
+    if features and not is_regress:
+        raise ConfigError(f"features are for models that read them; {bundle.name!r} reads {', '.join(bundle.inputs)}")
     samples = read_dataset(dataset, root)
-    views, dropped = views_of(samples, data or DataConfig(reader=dataset), split, bundle.labels)
-    how = Resampling(resamples=resamples, seed=seed)
-    described: dict[str, Any] = {"name": runtime, "device": device, "precision": precision}
-    columns = None
-    if pictures or bundle.task.get("name") == "detect":
-        columns = measure_bundle(
-            bundle, views[0].samples, views[0].truth, among=samples, progress=progress, **described
-        )
-        figures, described["pictures"] = picture_figures(columns, how), columns.settings
+    given = _Given(
+        members=members,
+        samples=samples,
+        config=data or DataConfig(reader=dataset, halve_valid=bool(members[0].provenance.get("halve_valid", True))),
+        split=split,
+        how=Resampling(resamples=resamples, seed=seed),
+        running={"runtime": runtime, "device": device, "precision": precision, "progress": progress},
+    )
+    settings: dict[str, Any] = {"dataset": dataset, "crop": crop, "batch_size": batch_size, "progress": progress}
+    if answers_frames(bundle):
+        settings["smooth"] = smooth
+    if is_regress:
+        found = _of_reactions(given, features, batch_size)
+    elif pictures or bundle.task.get("name") == "detect":
+        found = _of_pictures(given)
     else:
-        session = open_session(bundle, runtime, device, precision=precision)
-        settings = {"dataset": dataset, "crop": crop, "batch_size": batch_size, "progress": progress}
-        if is_momentary(bundle.inputs):
-            settings["smooth"] = described["smooth"] = smooth
-        answers = answers_of(bundle, session, _all_samples(views), **settings)
-        figures, described["crop"] = _figures(bundle, views, answers, how), crop
+        found = _of_samples(given, settings)
     report = {
         "schema_version": REPORT_VERSION,
         "bundle": {"name": bundle.name, "model": bundle.model, "hash": bundle.hash12, "task": dict(bundle.task)},
@@ -160,69 +132,123 @@ def evaluate(
             "title": READERS[dataset].title,
             "fingerprint": data_fingerprint(samples),
             "split": split,
-            "part": PARTS[views[0].part],
-            "rule": _rule(views[0], bundle),
-            "dropped": dropped,
+            "part": PARTS[found.part],
+            "rule": found.rule,
+            "dropped": found.dropped,
         },
-        "runtime": described,
+        "runtime": {"name": runtime, "device": device, "precision": precision, **found.described},
         "intervals": {"method": "percentile bootstrap", "confidence": 0.95, "resamples": resamples, "seed": seed},
         "date": datetime.now(UTC).date().isoformat(),
         "surroundings": surroundings(),
         "provenance": dict(bundle.provenance),
         "licences": dict(bundle.licences),
-        **figures,
+        **found.figures,
     }
     report["paper"] = paper_table(bundle, dataset, report)
-    if out is not None and columns is not None:
-        write_picture_report(report, columns, out)
-    elif out is not None:
-        write_report(report, out)
-        if bundle.labels is not None:
-            write_answers(_rows(bundle, bundle.labels, views[0], answers), bundle.labels.names, out)
+    if out is not None:
+        found.write(report, out)
     return report
 
 
-def answers_of(bundle: Bundle, session: Session, samples: Sequence[Sample], **how: Any) -> Answers:
-    """What a network answers for faces, clips or moments, whatever it reads; ``how`` as in :func:`answer`."""
-    if is_momentary(bundle.inputs):
-        return answer_moments(session, bundle.inputs, samples, **how)
-    if "clip" in bundle.inputs:
-        size = min(how.pop("batch_size", CLIP_BATCH), CLIP_BATCH)
-        return answer_clips(session, bundle.inputs, samples, batch_size=size, **how)
-    return answer(session, bundle.image_spec(), samples, **how)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Given:
+    """What is measured on what, and how."""
+
+    members: tuple[Bundle, ...]
+    samples: Sequence[Sample]
+    config: DataConfig
+    split: str
+    how: Resampling
+    running: Mapping[str, Any]
+
+    @property
+    def bundle(self) -> Bundle:
+        return as_one(self.members)
+
+    def views(self) -> tuple[list[View], dict[str, int]]:
+        return views_of(self.samples, self.config, self.split, self.bundle.labels)
 
 
-def views_of(
-    samples: Sequence[Sample], config: DataConfig, split: str, labels: LabelSet | None
-) -> tuple[list[View], dict[str, int]]:
-    """The parts of a dataset under each label rule, the headline first, and what was left out of it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """What a report says that is not the same for all kinds of models, and what writes its files."""
 
-    Args:
-        samples: all that the reader found.
-        config: the protocol; its rules are replaced.
-        split: one of ``SPLITS``.
-        labels: the model's classes; ``None`` for a model without classes, which is measured on all faces.
+    part: str
+    rule: str
+    dropped: dict[str, int]
+    figures: dict[str, Any]
+    described: dict[str, Any]
+    write: Callable[[Mapping[str, Any], Path], None]
 
-    Raises:
-        DatasetError: if the part holds no sample of the model's classes.
-    """
-    views: list[View] = []
-    dropped: dict[str, int] = {}
-    for rule in RULES if _has_votes(samples) else RULES[:1]:
-        if labels is None and rule != RULES[-1] and _has_votes(samples):
-            continue
-        splits = make_splits(samples, replace(config, train_rule=rule, valid_rule=rule))
-        for part, items in _parts(splits, split).items():
-            apart = tuple(frame_by_frame(items, splits.labels))
-            view, left_out = _view(part, rule, apart, splits.labels, labels)
-            dropped = dropped or {**_of_part(splits.dropped, split), **left_out}
-            views.append(view)
-    if not views[0].samples:
-        raise DatasetError(
-            f"The {PARTS[views[0].part]} of {config.reader!r} holds no sample of the model's classes "
-            f"({', '.join(labels.names) if labels else 'any'}); left out: {dropped or 'none, it is empty'}"
-        )
-    return sorted(views, key=lambda view: view.part != views[0].part), dropped
+
+def _of_reactions(given: _Given, features: Mapping[str, str] | None, batch_size: int) -> _Found:
+    one = measure_reactions(
+        given.members,
+        given.samples,
+        given.config,
+        given.split,
+        given.how,
+        features=features,
+        batch_size=batch_size,
+        **given.running,
+    )
+    return _Found(
+        part=one.part,
+        rule="strengths",
+        dropped=one.dropped,
+        figures=one.figures,
+        described={"features": one.features},
+        write=lambda report, out: write_reaction_report(report, one.rows, out),
+    )
+
+
+def _of_pictures(given: _Given) -> _Found:
+    (first, *_), dropped = given.views()
+    name, rest = given.running["runtime"], {key: one for key, one in given.running.items() if key != "runtime"}
+    if len(given.members) > 1:
+        raise ConfigError("What several models find in whole pictures is not averaged; measure them one by one")
+    columns = measure_bundle(given.bundle, first.samples, first.truth, among=given.samples, name=name, **rest)
+    return _Found(
+        part=first.part,
+        rule=_rule(first, given.bundle),
+        dropped=dropped,
+        figures=picture_figures(columns, given.how),
+        described={"pictures": columns.settings},
+        write=lambda report, out: write_picture_report(report, columns, out),
+    )
+
+
+def _of_samples(given: _Given, settings: Mapping[str, Any]) -> _Found:
+    """Faces, clips, moments or frames, each answered once."""
+    views, dropped = given.views()
+    bundle, first = given.bundle, views[0]
+    answers = _answers(given.members, _all_samples(views), given.running, settings)
+
+    def write(report: Mapping[str, Any], out: Path) -> None:
+        write_report(report, out)
+        if bundle.labels is not None:
+            write_answers(_rows(bundle, bundle.labels, first, answers), bundle.labels.names, out)
+
+    return _Found(
+        part=first.part,
+        rule=_rule(first, bundle),
+        dropped=dropped,
+        figures=_figures(bundle, views, answers, given.how),
+        described={name: settings[name] for name in ("crop", "smooth") if name in settings},
+        write=write,
+    )
+
+
+def _answers(
+    members: Sequence[Bundle], samples: Sequence[Sample], running: Mapping[str, Any], settings: Mapping[str, Any]
+) -> Answers:
+    """What the members answer, on average; one after the other, so that one network is in memory."""
+
+    def of(member: Bundle) -> Answers:
+        session = open_session(member, running["runtime"], running["device"], precision=running["precision"])
+        return answers_of(member, session, samples, **settings)
+
+    return averaged(members, map(of, members))
 
 
 def fit_temperature_and_threshold(
@@ -253,7 +279,7 @@ def fit_temperature_and_threshold(
         BundleError: if the bundle is no classifier.
     """
     bundle = model if isinstance(model, Bundle) else find_bundle(model)
-    if bundle.labels is None or bundle.task.get("name") != "classify":
+    if bundle.labels is None or bundle.task.get("name") not in CLASSIFIERS:
         raise BundleError(f"A temperature is fitted for a classifier; {bundle.name!r} does {bundle.task.get('name')!r}")
     samples = read_dataset(dataset, root)
     views, _ = views_of(samples, data or DataConfig(reader=dataset), "valid_a", bundle.labels)
@@ -285,11 +311,12 @@ def paper_table(bundle: Bundle, dataset: str, report: Mapping[str, Any]) -> list
 
 
 def _measured(report: Mapping[str, Any], metric: str) -> float | None:
-    """The figure of a name such as ``accuracy`` or, of one class, ``recall_neutral``; ``None`` if there is none."""
+    """The figure of a name such as ``accuracy`` or, of one class or reaction, ``recall_neutral``; ``None`` if not."""
     figure = report["metrics"].get(metric)
     if figure is None:
         name, _, label = metric.partition("_")
-        figure = report.get("per_class", {}).get(label, {}).get(name, {})
+        each = report.get("per_class") or report.get("per_reaction", {})
+        figure = each.get(label, {}).get(name, {})
     value: float | None = figure.get("value")
     return value
 
@@ -305,7 +332,11 @@ def _figures(bundle: Bundle, views: Sequence[View], answers: Answers, how: Resam
         index = task.decode(answers.of(view.samples).outputs).index
         figures = headline(view.truth, index, len(bundle.labels), replace(how, groups=view.groups))
         lines.append({"part": PARTS[view.part], "rule": view.rule, "faces": len(view.truth), **figures})
-    figures = classification_figures(first.truth, task.decode(chosen.outputs), grouped)
+    found = task.decode(chosen.outputs)
+    figures = classification_figures(first.truth, found, grouped)
+    if all(sample.frame is not None for sample in first.samples):
+        videos = [sample.key.partition("#")[0] for sample in first.samples]
+        figures["videos"] = video_figures(videos, first.truth, found.index, len(bundle.labels))
     return {**figures, "alignment": chosen.alignment_counts(), "parts": lines}
 
 
@@ -322,32 +353,6 @@ def _rows(bundle: Bundle, labels: LabelSet, view: View, answers: Answers) -> Ite
         )
 
 
-def _parts(splits: Splits, split: str) -> dict[str, tuple[Labelled, ...]]:
-    """The headline first."""
-    if split != "valid":
-        named = {"train": splits.train, "valid_a": splits.select, "valid_b": splits.report, "test": splits.test}
-        return {split: named[split]}
-    if not splits.halved:
-        return {"valid": splits.valid}
-    return {"valid_b": splits.report, "valid_a": splits.select, "valid": splits.valid}
-
-
-def _view(
-    part: str, rule: Rule, items: Sequence[Labelled], own: LabelSet, labels: LabelSet | None
-) -> tuple[View, dict[str, int]]:
-    into = range(len(own)) if labels is None else own.indices_in(labels)
-    kept = [(item.sample, into[item.index]) for item in items if into[item.index] is not None]
-    lost = Counter(own.names[item.index] for item in items if into[item.index] is None)
-    truth = np.array([index for _, index in kept], dtype=np.int64)
-    view = View(part=part, rule=rule, samples=tuple(sample for sample, _ in kept), truth=truth)
-    return view, {f"{name} is not a class of the model": count for name, count in lost.items()}
-
-
-def _of_part(dropped: Mapping[str, int], split: str) -> dict[str, int]:
-    part = split.partition("_")[0]
-    return {reason: count for reason, count in dropped.items() if reason.startswith(f"{part}:")}
-
-
 def _all_samples(views: Sequence[View]) -> list[Sample]:
     return list({sample.key: sample for view in views for sample in view.samples}.values())
 
@@ -355,8 +360,4 @@ def _all_samples(views: Sequence[View]) -> list[Sample]:
 def _rule(view: View, bundle: Bundle) -> str:
     if bundle.labels is None:
         return "any"
-    return view.rule if _has_votes(view.samples) else "label"
-
-
-def _has_votes(samples: Sequence[Sample]) -> bool:
-    return any(sample.targets.votes is not None for sample in samples)
+    return view.rule if has_votes(view.samples) else "label"

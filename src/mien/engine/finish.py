@@ -74,8 +74,10 @@ def with_proportion(
 
 
 def _what(run: Run) -> str:
-    if run.task == "detect":
-        return "pictures"
+    if run.task in ("detect", "classify_frames"):
+        return "pictures" if run.task == "detect" else "videos"
+    if run.task == "regress":
+        return "clips"
     if is_momentary(run.model.inputs()):
         return "samples"
     return "clips" if "clip" in run.model.inputs() else "faces"
@@ -123,7 +125,8 @@ def export(
             "commit": record["commit"] or "unknown",
             "data_fingerprint": data["fingerprint"],
             "data": f"{reader.title}: {data['train']} {what} trained on, {data['select']} selected by",
-            "crop": run.crop,
+            **({} if run.data.halve_valid or run.task != "regress" else {"halve_valid": False}),
+            **({"features": data["features"]} if data.get("features") else {"crop": run.crop}),
             **({"started_from": _name_and_hash(run.init)} if run.init else {}),
             "epochs": record["epochs"],
             "best_epoch": record["best_epoch"],

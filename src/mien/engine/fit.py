@@ -17,30 +17,39 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mien.data.frame_windows import FrameWindows
 from mien.data.loader import Batch, Epoch, batches
 from mien.data.moments import Moments
 from mien.data.sampling import epoch_indices
 from mien.data.scene_loader import PADDING
+from mien.data.sequences import Sequences
 from mien.engine import checkpoint
 from mien.engine.finish import calibrated, export, with_proportion, with_threshold
 from mien.engine.journal import Journal, read_journal, write_json
-from mien.engine.material import Loaded, Material, counts_in, gather, labels_in
+from mien.engine.material import Material, counts_in, gather, labels_in
 from mien.engine.memory import keep_freed_memory
 from mien.engine.optim import ascend, descend, moving_average, set_rate
 from mien.engine.pace import Pace
+from mien.engine.part import Loaded
 from mien.engine.pooling import first_of, pooled
 from mien.engine.progress import Bar
 from mien.engine.run import Run
-from mien.engine.start import build_model, hold_still, settle, thaw
+from mien.engine.start import build_model, hold_still, settle, settle_scale, thaw
 from mien.engine.state import State, record_of, restore_state, save_state
 from mien.schema.errors import ConfigError
-from mien.tasks import task_from_json
+from mien.tasks import CLASSIFIERS, task_from_json
 
 LAST, BEST = "last.safetensors", "best.safetensors"
-ANSWERS = {"classify": ("logits",), "landmarks": ("landmarks",), "detect": ("pred_logits", "pred_boxes")}
+ANSWERS = {
+    "classify": ("logits",),
+    "classify_frames": ("logits",),
+    "landmarks": ("landmarks",),
+    "detect": ("pred_logits", "pred_boxes"),
+    "regress": ("intensity",),
+}
 """Outputs that each task decodes."""
 
-TARGETS = ("label", "distribution", "landmarks", "boxes", "box_labels", "box_weights")
+TARGETS = ("label", "distribution", "intensity", "landmarks", "boxes", "box_labels", "box_weights")
 CHECK_EVERY = 20
 """Steps between two looks at whether the loss is still a number."""
 
@@ -110,9 +119,10 @@ def set_up(run: Run, root: Path | None, out: Path, *, resume: bool, device: str,
     material = gather(run, root, progress=progress)
     torch.manual_seed(run.seed)
     network = build_model(run, material.splits.labels)
+    if isinstance(material.train, Sequences):
+        settle_scale(network, material.train)
     if not (run.prior or run.init or run.weights):
-        first = range(min(SETTLE_FACES, len(material.train)))
-        settle(network, inputs_of(run, material.train.__getitems__(first)))
+        settle(network, inputs_of(run, _first(material.train, SETTLE_FACES)))
     if run.train.channels_last:
         network = network.to(memory_format=torch.channels_last)
     network = fabric.to_device(network)
@@ -221,7 +231,7 @@ def finish(state: State, out: Path) -> Path:
         _search_proportion(state, out)
     run = state.run
     outputs, targets = _outputs(state, state.material.select.resized(size_px), exact=True)
-    if run.task == "classify":
+    if run.task in CLASSIFIERS:
         state.task = calibrated(run, labels, outputs, targets["label"])
     elif run.task == "detect":
         state.task = with_threshold(state.task, outputs, targets)
@@ -236,8 +246,7 @@ def finish(state: State, out: Path) -> Path:
         "select": state.task.score(state.task.decode(outputs), targets),
     }
     write_json(out / "run.json", record)
-    faces = state.material.select
-    compared = inputs_of(run, faces.__getitems__(range(min(COMPARED_FACES, len(faces)))))
+    compared = inputs_of(run, _first(state.material.select, COMPARED_FACES))
     samples = {name: tensor.numpy() for name, tensor in compared.items()}
     return export(run, network.to("cpu").eval(), labels, state.task, record, samples, out)
 
@@ -255,6 +264,12 @@ def _search_proportion(state: State, out: Path) -> None:
 def inputs_of(run: Run, batch: Batch) -> Batch:
     """What of a batch the network is fed, by the names of its arguments."""
     return {name: batch[name] for name in run.model.inputs()}
+
+
+def _first(loaded: Loaded, faces: int) -> Batch:
+    """The first so many faces or clips; of windows as many as have so many frames, at least one."""
+    count = max(1, faces // loaded.spec.n_frames) if isinstance(loaded, FrameWindows) else faces
+    return loaded.__getitems__(range(min(count, len(loaded))))
 
 
 def _fed(state: State, batch: Batch) -> Batch:
@@ -291,7 +306,7 @@ def _outputs(
 
     Args:
         state: of the run.
-        faces: what is judged; the moments of an utterance are pooled.
+        faces: what is judged; the moments of an utterance are pooled, of windows it is each labelled frame.
         exact: compute in float32.
         answers: names of the outputs; by default what the task decodes.
         given: inputs to hand back beside the targets.
@@ -300,7 +315,8 @@ def _outputs(
     answers = answers or ANSWERS[state.run.task]
     state.judged.eval()
     with torch.inference_mode(), nullcontext() if exact else state.fabric.autocast():
-        for batch in _on_device(state, faces, 2 * state.run.train.batch_size):
+        size = state.run.train.batch_size * (1 if isinstance(faces, FrameWindows) else 2)
+        for batch in _on_device(state, faces, size):
             answer = state.judged(**inputs_of(state.run, batch))
             found = {name: getattr(answer, name).float() for name in answers}
             for name in (*TARGETS, *given):
@@ -313,6 +329,10 @@ def _outputs(
     if isinstance(faces, Moments):
         outputs = pooled(outputs, faces.unit)
         joined = {name: first_of(values, faces.unit) for name, values in joined.items()}
+    if isinstance(faces, FrameWindows):
+        answered = joined["label wanted"] >= 0
+        outputs = {name: values[answered] for name, values in outputs.items()}
+        joined = {name: values[answered] for name, values in joined.items()}
     return outputs, {name.removesuffix(" wanted"): values for name, values in joined.items()}
 
 

@@ -2,15 +2,16 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.data.augment import Augment
 from mien.data.clips import Clips
+from mien.data.frame_windows import FrameWindows
 from mien.data.loader import Faces
 from mien.data.moment_faces import Known, locate
 from mien.data.moment_input import is_answerable, is_momentary
@@ -23,14 +24,19 @@ from mien.data.sampling import class_counts
 from mien.data.scene_augment import SceneAugment
 from mien.data.scene_loader import Scenes
 from mien.data.splits import Labelled, Splits, data_fingerprint, make_splits
+from mien.engine.material_sequences import bound, sequences
+from mien.engine.material_windows import frame_windows
+from mien.engine.part import Loaded, Part, varied
 from mien.engine.run import Run
 from mien.schema.errors import ConfigError, DatasetError
-from mien.schema.inputs import ImageSpec, PictureSpec
+from mien.schema.inputs import FeatureSpec, ImageSpec, PictureSpec
 from mien.schema.labels import LabelSet
 from mien.schema.prediction import Face
 from mien.schema.sample import (
     Clip,
     Composed,
+    FeatureCsv,
+    FeatureTable,
     FrameFolder,
     Recording,
     Rendered,
@@ -39,20 +45,10 @@ from mien.schema.sample import (
     Sample,
 )
 
-Loaded = Faces | Clips | Moments | Scenes
-
-
-class _Part(NamedTuple):
-    """One part ready to be loaded, how its faces were aligned, and why samples were left out."""
-
-    loaded: Loaded
-    alignment: dict[str, int]
-    dropped: dict[str, int]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
-    """The faces, clips, moments or whole pictures of one run.
+    """The faces, clips, moments, windows, whole pictures or features of one run.
 
     Attributes:
         splits: classes and parts; the parts here are what is really used.
@@ -61,6 +57,8 @@ class Material:
         fingerprint: twelve hex digits of the dataset.
         alignment: how many faces (of clips: frames) of ``train`` and ``select`` were aligned by what.
         dropped: samples left out, by reason.
+        features: of a run of features, by name, where they are from and what encoder made them; see
+            :func:`mien.engine.features.describe`.
     """
 
     splits: Splits
@@ -69,32 +67,37 @@ class Material:
     fingerprint: str
     alignment: dict[str, dict[str, int]]
     dropped: dict[str, int]
+    features: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def gather(run: Run, root: Path | None, *, progress: bool = True) -> Material:
     """Read, label and locate the faces of a run.
 
     Raises:
-        DatasetError: if nothing is left to train on or to select by, a model of clips is given pictures, or one that
-            only listens is given what is mute.
+        ConfigError: if the task and the model do not go together.
+        DatasetError: if nothing is left to train on or to select by, a model of clips is given pictures, one that only
+            listens is given what is mute, or features cannot be used.
     """
     samples = read_dataset(run.data.reader, root)
     fingerprint = data_fingerprint(samples)
-    prepared = None
+    prepared, features = None, None
+    if run.task == "regress":
+        features = bound(run, samples)
+        samples = features.samples
     if _needs_hashes(run, samples):
         prepared = prepare(samples, name=run.data.reader, progress=progress)
         samples = [replace(s, pixel_hash=s.pixel_hash or prepared.pixel_hashes[s.key]) for s in samples]
     splits = make_splits(samples, run.data)
     items = {"train": splits.train, "select": splits.select}
-    if run.task == "detect":
+    if features is not None:
+        parts = sequences(run, items, features.store)
+    elif run.task == "detect":
         parts = _scenes(run, items, samples)
-    elif is_momentary(run.model.inputs()):
-        parts = _moments(run, items, splits.labels, progress)
-    elif "clip" in run.model.inputs():
-        parts = _clips(run, items, progress)
     else:
-        parts = _faces(run, items, prepared, progress)
+        parts = _seen_and_heard(run, items, splits.labels, prepared, progress)
     dropped = Counter(splits.dropped)
+    if features is not None:
+        dropped.update(features.dropped)
     for name, part in parts.items():
         dropped.update(part.dropped)
         if not part.loaded.items:
@@ -106,12 +109,30 @@ def gather(run: Run, root: Path | None, *, progress: bool = True) -> Material:
         fingerprint=fingerprint,
         alignment={name: part.alignment for name, part in parts.items()},
         dropped={reason: count for reason, count in dropped.items() if count},
+        features=features.described if features is not None else {},
     )
+
+
+def _seen_and_heard(
+    run: Run,
+    items: Mapping[str, Sequence[Labelled]],
+    labels: LabelSet,
+    prepared: Prepared | None,
+    progress: bool,
+) -> dict[str, Part]:
+    inputs = run.model.inputs()
+    if fed := [name for name, spec in inputs.items() if isinstance(spec, FeatureSpec)]:
+        raise ConfigError(f"{run.architecture!r} reads {', '.join(fed)}; set task=regress, and features")
+    if run.task == "classify_frames":
+        return frame_windows(run, items, labels, progress)
+    if is_momentary(inputs):
+        return _moments(run, items, labels, progress)
+    return _clips(run, items, progress) if "clip" in inputs else _faces(run, items, prepared, progress)
 
 
 def _faces(
     run: Run, items: Mapping[str, Sequence[Labelled]], prepared: Prepared | None, progress: bool
-) -> dict[str, _Part]:
+) -> dict[str, Part]:
     if run.crop == "face" and prepared is None:
         used = [item.sample for part in items.values() for item in part]
         prepared = prepare(used, name=run.data.reader, progress=progress)
@@ -119,7 +140,7 @@ def _faces(
     return {name: _faces_of(run, name, part, prepared, spec) for name, part in items.items()}
 
 
-def _faces_of(run: Run, name: str, items: Sequence[Labelled], prepared: Prepared | None, spec: ImageSpec) -> _Part:
+def _faces_of(run: Run, name: str, items: Sequence[Labelled], prepared: Prepared | None, spec: ImageSpec) -> Part:
     faces = [prepared.face(item.sample.key) if prepared else None for item in items]
     kept = [i for i, face in enumerate(faces) if run.task != "landmarks" or _has_points(face, run.min_presence)]
     chosen = [faces[i] for i in kept]
@@ -127,20 +148,20 @@ def _faces_of(run: Run, name: str, items: Sequence[Labelled], prepared: Prepared
         [items[i] for i in kept],
         chosen,
         spec,
-        augment=_varied(run, name),
+        augment=varied(run, name),
         landmarks=run.task == "landmarks",
         cache_mb=run.train.cache_mb,
     )
     if run.train.workers:
         loaded.pictures.warm()
-    return _Part(
+    return Part(
         loaded,
         dict(Counter(str(face.alignment) if face else "none" for face in chosen)),
         {f"{name}: no landmarks of presence {run.min_presence}": len(items) - len(kept)},
     )
 
 
-def _clips(run: Run, items: Mapping[str, Sequence[Labelled]], progress: bool) -> dict[str, _Part]:
+def _clips(run: Run, items: Mapping[str, Sequence[Labelled]], progress: bool) -> dict[str, Part]:
     used = [item.sample for part in items.values() for item in part]
     if pictures := [s.key for s in used if not isinstance(s.source, FrameFolder | Clip | RenderedClip)]:
         raise DatasetError(
@@ -156,15 +177,15 @@ def _clips(run: Run, items: Mapping[str, Sequence[Labelled]], progress: bool) ->
             kept,
             faces,
             run.model.inputs(),
-            augment=_varied(run, name),
+            augment=varied(run, name),
             whole=run.crop == "whole",
         )
         alignment: Counter[str] = sum((one.counts() for one in faces), Counter())
-        parts[name] = _Part(loaded, dict(alignment), {f"{name}: cannot be read": len(part) - len(kept)})
+        parts[name] = Part(loaded, dict(alignment), {f"{name}: cannot be read": len(part) - len(kept)})
     return parts
 
 
-def _moments(run: Run, items: Mapping[str, Sequence[Labelled]], labels: LabelSet, progress: bool) -> dict[str, _Part]:
+def _moments(run: Run, items: Mapping[str, Sequence[Labelled]], labels: LabelSet, progress: bool) -> dict[str, Part]:
     inputs = run.model.inputs()
     if isinstance(run.augment, Augment) and (run.augment.mixup or run.augment.cutmix):
         raise ConfigError("augment.mixup and augment.cutmix mix pictures of faces; moments cannot be mixed")
@@ -186,14 +207,14 @@ def _moments(run: Run, items: Mapping[str, Sequence[Labelled]], labels: LabelSet
             [faces for _, faces in kept],
             inputs,
             labels,
-            augment=_varied(run, name),
+            augment=varied(run, name),
             whole=run.crop == "whole",
             cache_mb=run.train.cache_mb,
         )
         if run.train.workers:
             loaded.warm()
         lost = {f"{name}: nothing that the network can read": len(part) - len(kept)}
-        parts[name] = _Part(loaded, _alignments(loaded.known) if "clip" in inputs else {}, lost)
+        parts[name] = Part(loaded, _alignments(loaded.known) if "clip" in inputs else {}, lost)
     return parts
 
 
@@ -204,11 +225,7 @@ def _alignments(known: Sequence[Known]) -> dict[str, int]:
     return dict(counted)
 
 
-def _varied(run: Run, part: str) -> Augment | None:
-    return run.augment if part == "train" and isinstance(run.augment, Augment) else None
-
-
-def _scenes(run: Run, items: Mapping[str, Sequence[Labelled]], samples: Sequence[Sample]) -> dict[str, _Part]:
+def _scenes(run: Run, items: Mapping[str, Sequence[Labelled]], samples: Sequence[Sample]) -> dict[str, Part]:
     spec = run.model.inputs()["image"]
     if not isinstance(spec, PictureSpec):
         raise ConfigError(f"The task detect needs a model of whole pictures; {run.architecture!r} reads single faces")
@@ -221,7 +238,7 @@ def _scenes(run: Run, items: Mapping[str, Sequence[Labelled]], samples: Sequence
             loaded.pictures.warm()
         counted = {"box": sum(len(picture.faces) for picture in pictures)}
         lost = len({item.sample.source for item in part}) - len(pictures)
-        parts[name] = _Part(loaded, counted, {f"{name}: pictures with a face that has no label": lost})
+        parts[name] = Part(loaded, counted, {f"{name}: pictures with a face that has no label": lost})
     return parts
 
 
@@ -239,18 +256,30 @@ def counts_of(items: Sequence[Labelled] | Sequence[MarkedPicture], classes: int)
 
 
 def labels_in(loaded: Loaded) -> NDArray[np.int64]:
-    """Class index of everything that an epoch may draw, ``int64 [N]``: of moments each has its own."""
+    """Class index of everything that an epoch may draw, ``int64 [N]``: of moments each has its own.
+
+    That of a window is the rarest class among its frames, that of features the strongest reaction.
+    """
+    if isinstance(loaded, FrameWindows):
+        counts = np.bincount(loaded.labels)
+        known = [np.unique(row[row >= 0]) for row in loaded.windows.label]
+        return np.array([own[counts[own].argmin()] for own in known], np.int64)
     return loaded.labels if isinstance(loaded, Moments) else labels_of(loaded.items)
 
 
 def counts_in(loaded: Loaded, classes: int) -> NDArray[np.int64]:
-    """Number of faces, clips or moments of each class, ``int64 [C]``."""
-    return class_counts(loaded.labels, classes) if isinstance(loaded, Moments) else counts_of(loaded.items, classes)
+    """Number of faces, clips, moments or labelled frames of each class, ``int64 [C]``; of features of clips in which
+    the reaction is the strongest."""
+    if isinstance(loaded, Moments | FrameWindows):
+        return class_counts(loaded.labels, classes)
+    return counts_of(loaded.items, classes)
 
 
 def _needs_hashes(run: Run, samples: Sequence[Sample]) -> bool:
     """Whether repeated pixels have to be sought: the layout does not tell, and they are neither drawn nor clips."""
-    told = Rendered | Composed | FrameFolder | Clip | RenderedClip | Recording | RenderedVoice
+    told = (
+        Rendered | Composed | FrameFolder | Clip | RenderedClip | Recording | RenderedVoice | FeatureTable | FeatureCsv
+    )
     unknown = any(s.pixel_hash is None and not isinstance(s.source, told) for s in samples)
     return unknown and run.data.drop_duplicates and run.crop == "face" and run.data.limit is None
 

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -43,9 +43,14 @@ class Answers:
 
     def of(self, samples: Sequence[Sample]) -> "Answers":
         """The answers for some of the samples, in their order."""
-        chosen = [self.rows[sample.key] for sample in samples]
+        return self.of_keys([sample.key for sample in samples])
+
+    def of_keys(self, keys: Iterable[str]) -> "Answers":
+        """The answers for the samples of these keys, in their order."""
+        keys = list(keys)
+        chosen = [self.rows[key] for key in keys]
         return Answers(
-            rows={sample.key: row for row, sample in enumerate(samples)},
+            rows={key: row for row, key in enumerate(keys)},
             outputs={name: values[chosen] for name, values in self.outputs.items()},
             landmarks=self.landmarks[chosen],
             alignment=tuple(self.alignment[row] for row in chosen),

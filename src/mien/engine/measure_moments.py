@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from mien.data.moment_faces import Known, locate
 from mien.data.moment_input import MomentInput, is_answerable
-from mien.data.moment_plan import Plan, pictured, plan
+from mien.data.moment_plan import Plan, plan
 from mien.data.prepare_clips import ClipFaces
 from mien.engine.measure import Answers, Crop, tracked
-from mien.engine.pooling import check_smoothing, filled, logits_of, pooled, smoothed
+from mien.engine.pooling import check_smoothing, pooled
+from mien.engine.video_frames import asked_of, filled_rows, steady, videos_of
 from mien.faces.graph import core_count
-from mien.metrics.calibration import softmax
 from mien.runtime.session import Session
 from mien.schema.errors import DatasetError
 from mien.schema.inputs import InputSpec
@@ -22,6 +22,9 @@ from mien.schema.labels import BASIC_7
 from mien.schema.sample import Recording, RenderedVoice, Sample
 
 CACHE_MB = 1024
+
+UNKEPT = ("feature", "voice_feature")
+"""Outputs that no task decodes; of millions of frames they would not fit into memory."""
 
 
 def answer_moments(
@@ -60,22 +63,22 @@ def answer_moments(
     if "clip" in inputs:
         known = locate(samples, name=dataset, whole=crop == "whole", progress=progress)
     _check(samples, known, inputs)
-    videos = _videos(samples)
-    asked = _asked(samples, videos) if "clip" in inputs else np.arange(len(samples))
+    videos = videos_of(samples)
+    asked = asked_of(samples, videos) if "clip" in inputs else np.arange(len(samples))
     make = MomentInput(inputs, whole=crop == "whole", cache_mb=CACHE_MB)
     chosen = [samples[i] for i in asked]
     moments = plan(chosen, BASIC_7, make.span, seconds=make.seconds, training=False, seen="clip" in inputs)
     outputs = _run(session, make, chosen, [known[i] for i in asked], moments, batch_size, progress)
     outputs = pooled(outputs, moments.unit)
-    rows = _filled_rows(samples, videos, asked)
+    rows = filled_rows(len(samples), videos, asked)
     outputs = {name: values[rows] for name, values in outputs.items()}
     if smooth > 1:
-        outputs["logits"] = _steady(outputs["logits"], videos, smooth)
+        outputs["logits"] = steady(outputs["logits"], videos, smooth)
     return Answers(
         rows={sample.key: row for row, sample in enumerate(samples)},
         outputs=outputs,
         landmarks=np.full((len(samples), 136), np.nan, np.float32),
-        alignment=tuple(_alignment(sample, faces) for sample, faces in zip(samples, known, strict=True)),
+        alignment=tuple(alignment_of(sample, faces) for sample, faces in zip(samples, known, strict=True)),
     )
 
 
@@ -113,55 +116,13 @@ def _run(
             made = list(pool.map(one, range(start, min(start + batch_size, len(moments)))))
             stacked = {name: np.stack([inputs[name] for inputs in made]) for name in make.inputs}
             for name, values in session(**stacked).items():
-                columns.setdefault(name, []).append(values)
+                if name not in UNKEPT:
+                    columns.setdefault(name, []).append(values)
     return {name: np.concatenate(values) for name, values in columns.items()}
 
 
-_Videos = list[tuple[NDArray[np.int64], NDArray[np.int64]]]
-"""Of each video whose frames are samples: the places of these samples, and the numbers of the frames, rising."""
-
-
-def _videos(samples: Sequence[Sample]) -> _Videos:
-    places: dict[int, list[int]] = {}
-    for place, sample in enumerate(samples):
-        if sample.frame is not None:
-            places.setdefault(id(sample.source), []).append(place)
-    found = []
-    for rows in places.values():
-        numbers = np.array([samples[row].frame for row in rows], np.int64)
-        order = np.argsort(numbers, kind="stable")
-        found.append((np.array(rows, np.int64)[order], numbers[order]))
-    return found
-
-
-def _asked(samples: Sequence[Sample], videos: _Videos) -> NDArray[np.int64]:
-    """Places of the samples that are put to the network: not frames without a picture, unless a video has none."""
-    wanted = np.ones(len(samples), bool)
-    for places, numbers in videos:
-        there = np.isin(numbers, pictured(samples[places[0]]))
-        wanted[places] = there if there.any() else True
-    return np.flatnonzero(wanted)
-
-
-def _filled_rows(samples: Sequence[Sample], videos: _Videos, asked: NDArray[np.int64]) -> NDArray[np.int64]:
-    """For each sample the row of its answer among those that were asked for."""
-    row_of = np.full(len(samples), -1, np.int64)
-    row_of[asked] = np.arange(len(asked))
-    for places, numbers in videos:
-        answered = row_of[places] >= 0
-        row_of[places] = row_of[places[answered]][filled(numbers, numbers[answered])]
-    assert (row_of >= 0).all()
-    return row_of
-
-
-def _steady(logits: NDArray[np.float32], videos: _Videos, frames: int) -> NDArray[np.float32]:
-    made = logits.copy()
-    for places, numbers in videos:
-        made[places] = logits_of(smoothed(softmax(logits[places]), numbers, frames))
-    return made
-
-
-def _alignment(sample: Sample, known: Known) -> str:
+def alignment_of(sample: Sample, known: Known) -> str:
+    """What the faces of a sample were aligned by, of several the most frequent."""
     if isinstance(sample.source, Recording | RenderedVoice):
         return "voice alone"
     if isinstance(known, ClipFaces):

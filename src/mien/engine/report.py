@@ -62,14 +62,26 @@ def write_report(report: Report, out: Path, more: Sequence[str] = ()) -> None:
         ConfigError: if the folder cannot be written.
         MissingExtraError: if matplotlib is not installed.
     """
+    write_texts(report, markdown(report, more), out)
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False)
-        (out / "report.json").write_text(text + "\n", encoding="utf-8")
-        (out / "report.md").write_text(markdown(report, more), encoding="utf-8")
         if "confusion" in report:
             draw_confusion(report, out / "confusion.png")
             draw_reliability(report, out / "reliability.png")
+    except OSError as error:
+        raise ConfigError(f"The report cannot be written to {out}: {error}") from error
+
+
+def write_texts(report: Report, text: str, out: Path) -> None:
+    """Write ``report.json`` and, with this text, ``report.md``.
+
+    Raises:
+        ConfigError: if the folder cannot be written.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        data = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False)
+        (out / "report.json").write_text(data + "\n", encoding="utf-8")
+        (out / "report.md").write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"The report cannot be written to {out}: {error}") from error
 
@@ -97,10 +109,11 @@ def markdown(report: Report, more: Sequence[str] = ()) -> str:
         *more,
         *_classes(report),
         *_parts(report),
+        *_videos(report),
         *_calibration(report),
         *_faces(report),
-        *_paper(report),
-        *_origin(report),
+        *paper(report),
+        *origin(report),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -170,6 +183,14 @@ def _parts(report: Report) -> list[str]:
     return ["## All parts", table(("part", "labels", "faces", *map(title, names)), rows), *([why] if why else [])]
 
 
+def _videos(report: Report) -> list[str]:
+    rows = [
+        (name, one["frames"], number(one["macro_f1"]), number(one["accuracy"]))
+        for name, one in report.get("videos", {}).items()
+    ]
+    return ["## Videos", table(("video", "frames", title("macro_f1"), title("accuracy")), rows)] if rows else []
+
+
 def _calibration(report: Report) -> list[str]:
     if "calibration" not in report:
         return []
@@ -197,7 +218,8 @@ def _faces(report: Report) -> list[str]:
     return ["## Faces", table(("", "faces"), rows)]
 
 
-def _paper(report: Report) -> list[str]:
+def paper(report: Report) -> list[str]:
+    """What the paper prints beside what was measured, as Markdown; nothing where it prints nothing."""
     if not report["paper"]:
         return []
     rows = (
@@ -219,7 +241,8 @@ def _paper(report: Report) -> list[str]:
     return ["## Paper reports, we measured", note, table(head, rows)]
 
 
-def _origin(report: Report) -> list[str]:
+def origin(report: Report) -> list[str]:
+    """Where weights and data came from, as Markdown."""
     surroundings = report["surroundings"]
     rows = [("dataset fingerprint", report["dataset"]["fingerprint"])]
     rows += [(f"licence of the {name.replace('_', ' ')}", text) for name, text in report["licences"].items()]

@@ -111,7 +111,8 @@ class Run:
         architecture: name of the model in ``MODELS``.
         model: the model's configuration.
         data: the samples and their labels.
-        task: name in ``TASKS``.
+        task: name in ``TASKS``; ``regress`` learns strengths from features, ``classify_frames`` the expression of each
+            frame of a window.
         loss: configuration of the training loss.
         augment: how training faces are varied, or, to find them, whole pictures.
         train: the loop.
@@ -125,13 +126,16 @@ class Run:
         freeze: names of modules or parameters that are not trained.
         proportion: ``searched`` looks, after training, for the integers in proportion to which a network of voice and
             face adds their probabilities, on the selection part; ``given`` leaves those of the model.
+        features: (input of the model, folder of ``mien features`` or name of a feature set inside the dataset); samples
+            that lack one of them are left out, also where the model does not take it.
+        random_features: take folders that an encoder with random weights wrote.
     """
 
     name: str
     architecture: str
     model: Any
     data: DataConfig
-    task: Literal["classify", "landmarks", "detect"] = "classify"
+    task: Literal["classify", "landmarks", "detect", "regress", "classify_frames"] = "classify"
     loss: Any
     augment: Augment | SceneAugment = field(default_factory=Augment)
     train: TrainConfig = field(default_factory=TrainConfig)
@@ -143,6 +147,8 @@ class Run:
     weights: tuple[tuple[str, str], ...] = ()
     freeze: tuple[str, ...] = ()
     proportion: Literal["given", "searched"] = "given"
+    features: tuple[tuple[str, str], ...] = ()
+    random_features: bool = False
 
     def __post_init__(self) -> None:
         if self.proportion == "searched" and not _is_proportional(self.model):
@@ -154,11 +160,22 @@ class Run:
             raise ConfigError("augment is a SceneAugment where the task is detect, and an Augment in all other runs")
         if isinstance(self.augment, SceneAugment):
             return
+        if self.task == "regress":
+            self._check_regress()
+        elif self.features or self.random_features:
+            raise ConfigError(f"features and random_features are for the task regress; the task is {self.task!r}")
         mixed = self.augment.mixup or self.augment.cutmix
         if mixed and getattr(self.loss, "target", "distribution") == "label":
             raise ConfigError("augment.mixup and augment.cutmix mix the labels too: set loss.target to distribution")
-        if mixed and self.task == "landmarks":
-            raise ConfigError("augment.mixup and augment.cutmix are for classes; landmarks cannot be mixed")
+        if mixed and self.task in ("landmarks", "classify_frames"):
+            what = "landmarks" if self.task == "landmarks" else "frames of windows"
+            raise ConfigError(f"augment.mixup and augment.cutmix are for classes; {what} cannot be mixed")
+
+    def _check_regress(self) -> None:
+        if self.augment != Augment():
+            raise ConfigError("augment varies pictures and sounds; the task regress reads features: leave it empty")
+        if self.train.sizes:
+            raise ConfigError("train.sizes are of pictures; the task regress reads features: leave them empty")
 
 
 def _is_proportional(model: Any) -> bool:

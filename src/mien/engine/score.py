@@ -89,6 +89,26 @@ def classification_figures(truth: NDArray[np.int64], answers: ClassPredictions, 
     }
 
 
+def video_figures(
+    videos: Sequence[str], truth: NDArray[np.int64], predicted: NDArray[np.int64], classes: int
+) -> dict[str, dict[str, Any]]:
+    """``frames``, ``macro_f1`` and ``accuracy`` of each video by itself, in their order.
+
+    Args:
+        videos: name of that of each frame.
+        truth: class indices of the frames ``[N]``.
+        predicted: likewise.
+        classes: number of classes.
+    """
+    names, found = np.array(videos), {}
+    for name in dict.fromkeys(videos):
+        own = names == name
+        matrix = classification.confusion_matrix(truth[own], predicted[own], classes)
+        figures = {figure: float(FROM_CONFUSION[figure](matrix)) for figure in ("macro_f1", "accuracy")}
+        found[name] = {"frames": int(own.sum()), **figures}
+    return found
+
+
 def headline(
     truth: NDArray[np.int64], predicted: NDArray[np.int64], classes: int, how: Resampling
 ) -> dict[str, dict[str, Any]]:

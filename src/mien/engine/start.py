@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from mien.data.sequences import Sequences, fit_standard
 from mien.engine.run import Run
 from mien.models.checkpoints import COUNTER, load_foreign
 from mien.runtime.bundle import Bundle, find_bundle
@@ -116,6 +119,24 @@ def settle(network: nn.Module, inputs: Mapping[str, Tensor]) -> None:
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     network.train(was_training)
+
+
+def settle_scale(network: nn.Module, data: Sequences) -> None:
+    """Give a network that scales its features the mean and deviation of those of training.
+
+    They are rounded as they will be exported, so that the exported network scales as the trained one did; a deviation
+    is no smaller than the rounding of its mean.
+    """
+    if not getattr(network.config, "standardize", False):
+        return
+    standard, rows = fit_standard(data), {}
+    for name, mean in standard.mean.items():
+        middle = mean.astype(np.float16).astype(np.float32)
+        least = np.maximum(np.abs(middle) * float(np.finfo(np.float16).eps), float(np.finfo(np.float16).tiny))
+        std = np.maximum(standard.std[name], least).astype(np.float16).astype(np.float32)
+        rows[name] = torch.from_numpy(np.stack([middle - std, middle + std]))
+    fit_scale: Any = network.fit_scale
+    fit_scale(rows)
 
 
 def hold_still(network: nn.Module, prefixes: Iterable[str]) -> None:

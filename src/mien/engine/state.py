@@ -119,6 +119,7 @@ def record_of(state: State) -> dict[str, Any]:
             "train_per_class": dict(zip(labels.names, counts.tolist(), strict=True)),
             "alignment": material.alignment,
             "dropped": material.dropped,
+            **({"features": material.features} if material.features else {}),
         },
         "sampler": run.train.sampler,
         "parameters": sum(p.numel() for p in state.network.parameters()),

@@ -13,7 +13,9 @@ LOSSES: Mapping[str, str] = MappingProxyType(
         "coarse_fine": "mien.losses.coarse_fine:CoarseFine",
         "cross_entropy": "mien.losses.cross_entropy:CrossEntropy",
         "detection": "mien.losses.detection:Detection",
+        "focal": "mien.losses.focal:Focal",
         "neutral_anchor": "mien.losses.neutral_anchor:NeutralAnchor",
+        "reaction": "mien.losses.reaction:ReactionLoss",
         "smooth_l1": "mien.losses.landmarks:SmoothL1",
         "wing": "mien.losses.landmarks:Wing",
     }

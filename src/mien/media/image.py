@@ -16,6 +16,8 @@ from mien.schema.sample import (
     Clip,
     Composed,
     CsvRow,
+    FeatureCsv,
+    FeatureTable,
     File,
     FrameFolder,
     Recording,
@@ -63,7 +65,7 @@ def read_source(source: Source, limits: ImageLimits = DEFAULT_LIMITS) -> Rgb:
     """The picture of a sample, ``uint8 [H, W, 3]`` RGB.
 
     Raises:
-        MediaError: if it is missing, damaged or too large, or a clip or a sound.
+        MediaError: if it is missing, damaged or too large, or a clip, a sound or features.
     """
     match source:
         case File(path):
@@ -83,6 +85,8 @@ def read_source(source: Source, limits: ImageLimits = DEFAULT_LIMITS) -> Rgb:
             raise MediaError(f"A clip is no picture, and a picture is expected here; given: {str(source)[:200]}")
         case Recording() | RenderedVoice():
             raise MediaError(f"A sound is no picture, and a picture is expected here; given: {str(source)[:200]}")
+        case FeatureTable() | FeatureCsv():
+            raise MediaError(f"Features are no picture, and a picture is expected here; given: {str(source)[:200]}")
 
 
 def write_image(path: Path | str, image: Rgb) -> None:

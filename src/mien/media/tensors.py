@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mien.media.clip import nearest_present
 from mien.media.mean_face import mean_face
 from mien.schema.errors import MediaError
-from mien.schema.inputs import ClipSpec, ImageSpec, LandmarkSpec
+from mien.schema.inputs import ClipSpec, FeatureSpec, ImageSpec, LandmarkSpec
 
 _Pixel = TypeVar("_Pixel", np.uint8, np.float32)
 
@@ -78,6 +78,31 @@ def landmark_tensor(points: Sequence[NDArray[np.floating] | None], spec: Landmar
     filled = np.stack([np.asarray(points[i], np.float64) for i in nearest_present(present)])
     assert filled.shape == spec.shape, (filled.shape, spec.shape)
     tensor: NDArray[np.float32] = ((filled + 0.5) * (spec.size_px / spec.crop_px)).astype(np.float32)
+    return tensor
+
+
+def features_tensor(features: NDArray[np.floating], spec: FeatureSpec) -> NDArray[np.float32]:
+    """What an encoder said of one clip or sound; cut at the end, or filled up with zeros there.
+
+    Args:
+        features: ``[N, width]``, a row a step; ``N`` may be 0.
+
+    Returns:
+        ``float32 [n_steps, width]``.
+
+    Raises:
+        MediaError: if there is another number of columns, or a number is not finite.
+    """
+    if features.ndim != 2 or features.shape[1] != spec.width:
+        raise MediaError(
+            f"The network takes {spec.width} features a step; given: {features.shape}. Give it those of the encoder "
+            "with which it was trained."
+        )
+    tensor = np.zeros(spec.shape, np.float32)
+    kept = features[: spec.n_steps]
+    tensor[: len(kept)] = kept
+    if not np.isfinite(tensor).all():
+        raise MediaError("Some features are not finite; compute them again.")
     return tensor
 
 

@@ -117,6 +117,50 @@ def repeated_interval(
     return _span(table.mean(), np.array(means), confidence)
 
 
+def paired_interval(
+    metric: Callable[[Any, Any], float],
+    truth: ArrayLike,
+    first: ArrayLike,
+    second: ArrayLike,
+    *,
+    groups: ArrayLike | None = None,
+    resamples: int = RESAMPLES,
+    confidence: float = CONFIDENCE,
+    seed: int = 0,
+) -> Interval:
+    """By how much a metric that is no mean over samples, such as a correlation, is higher for ``first``.
+
+    The mean of the differences of several runs; runs and groups are both drawn with replacement, the same ones for both
+    sides, as in :func:`repeated_interval`.
+
+    Args:
+        metric: a function of truth ``[N, …]`` and answers ``[N, …]``.
+        truth: ``[N, …]``.
+        first: answers of R runs, ``[R, N, …]``.
+        second: answers of as many others, run by run comparable with the first.
+        groups: one name a sample; whole groups are drawn instead of samples.
+        resamples: how many times both are drawn.
+        confidence: share of the resampled differences inside the interval.
+        seed: of the draws.
+
+    Raises:
+        ConfigError: if the shapes do not fit.
+    """
+    true, ours, theirs = np.asarray(truth), np.asarray(first), np.asarray(second)
+    if ours.shape != theirs.shape or ours.shape[1:] != true.shape or not ours.size:
+        shapes = f"{true.shape}, {ours.shape}, {theirs.shape}"
+        raise ConfigError(f"Truth is [N, ...], answers are [R, N, ...] of both; given: {shapes}")
+
+    def difference(runs: NDArray[np.int64], rows: Any) -> float:
+        each = [metric(true[rows], ours[run][rows]) - metric(true[rows], theirs[run][rows]) for run in runs]
+        return float(np.mean(each))
+
+    rng, count = np.random.default_rng(seed), len(ours)
+    drawn = _resampled_rows(rng, _group_numbers(len(true), groups), resamples)
+    found = [difference(rng.integers(count, size=count), rows) for rows in drawn]
+    return _span(difference(np.arange(count), slice(None)), np.array(found), confidence)
+
+
 def _resampled_rows(
     rng: np.random.Generator, numbers: NDArray[np.int64], resamples: int
 ) -> Iterator[NDArray[np.int64]]:

@@ -9,11 +9,14 @@ from types import MappingProxyType
 
 MODELS: Mapping[str, str] = MappingProxyType(
     {
+        "frame_ensemble": "mien.models.frame_ensemble:Config",
         "gcsa_av": "mien.models.gcsa_av:Config",
         "keypoint_graph": "mien.models.keypoint_graph:Config",
         "landmarks": "mien.models.landmarks:Config",
         "natten_deim": "mien.models.natten_deim:Config",
+        "poster_v2": "mien.models.poster_v2:Config",
         "product_cross": "mien.models.product_cross:Config",
         "product_cross_small": "mien.models.product_cross:SmallConfig",
+        "reaction": "mien.models.reaction:Config",
     }
 )

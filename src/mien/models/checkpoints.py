@@ -3,9 +3,12 @@
 Known: ``ir50.pth`` of face.evoLVe and the same tensors split as in POSTER++ (for :class:`IRNet`),
 ``mobilefacenet_model_best.pth.tar`` of pytorch_face_landmark (for :class:`MobileFaceNet`), torchvision's ``resnet18``
 and the networks of the same names trained on MS-Celeb-1M (for :class:`ResNet`), its ``r3d_18`` of Kinetics (for
-:class:`ResNet3d`), timm's vision transformers, such as ``vit_small_p16_224-15ec54c9.pth`` (for the blocks of
-:class:`ProductCross`), and ``PPHGNetV2_B0_stage1.pth``, timm's networks of that name and whole detectors of D-FINE and
-DEIM (for :class:`HGNetV2`).
+:class:`ResNet3d`), its ``regnet_y_1_6gf`` (for :class:`RegNetY`) and ``densenet121``, also with the names of its old
+file (for :class:`DenseNet`), timm's vision transformers, such as ``vit_small_p16_224-15ec54c9.pth`` (for the blocks of
+:class:`ProductCross`) and ``vit_base_patch16_224`` (for :class:`VisionTransformer`), ``PPHGNetV2_B0_stage1.pth``,
+timm's networks of that name and whole detectors of D-FINE and DEIM (for :class:`HGNetV2`), facenet-pytorch's
+``20180402-114759-vggface2.pt`` and ``20180408-102900-casia-webface.pt`` (for :class:`InceptionResnetV1`), and whole
+classifiers of POSTER++ (for :class:`PosterV2` and its :class:`PosterTrunk`).
 """
 
 import logging
@@ -22,11 +25,16 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from mien.models.layers.densenet import DenseNet
 from mien.models.layers.hgnet import HGNetV2
+from mien.models.layers.inception_resnet import InceptionResnetV1
 from mien.models.layers.ir_net import IRNet
 from mien.models.layers.mobilefacenet import MobileFaceNet
+from mien.models.layers.regnet import RegNetY
 from mien.models.layers.resnet import ResNet
 from mien.models.layers.resnet3d import ResNet3d
+from mien.models.layers.vit import VisionTransformer
+from mien.models.poster_v2 import PosterTrunk, PosterV2
 from mien.models.product_cross import ProductCross
 from mien.schema.errors import BundleError, ConfigError
 
@@ -92,8 +100,7 @@ def load_foreign(module: nn.Module, path: Path, *, table: Table | None = None, m
     """Fill a module with published weights; what does not fit stays as it is, and is reported.
 
     Args:
-        module: an :class:`HGNetV2`, :class:`IRNet`, :class:`MobileFaceNet`, :class:`ResNet`, :class:`ResNet3d` or
-            :class:`ProductCross`, or any with a ``table``.
+        module: of a class that this file's first lines name, or any with a ``table``.
         path: ``.safetensors``, or a file of ``torch.save`` that holds nothing but tensors and plain values.
         table: how names change; by default that of the module's class.
         min_fraction: least share of the tensors in scope that must be filled.
@@ -183,30 +190,58 @@ def _compare(
     )
 
 
+_AS_PUBLISHED: tuple[tuple[type[nn.Module], tuple[str, ...]], ...] = (
+    (InceptionResnetV1, ("logits.",)),
+    (MobileFaceNet, ()),
+    (RegNetY, ("fc.",)),
+    (ResNet, ("fc.",)),
+    (ResNet3d, ("fc.",)),
+    (VisionTransformer, ("head.", "pre_logits.")),
+)
+"""Networks whose names are the published ones, and the beginnings of those that are left out: classifiers."""
+
+
 def _table_of(module: nn.Module) -> Table:
+    for kind, left_out in _AS_PUBLISHED:
+        if isinstance(module, kind):
+            return Table(rename=partial(_unless, beginnings=left_out))
     match module:
+        case DenseNet():
+            return Table(rename=_densenet_name)
         case HGNetV2():
             return Table(rename=_hgnet_name)
         case IRNet():
             return Table(rename=partial(_ir_name, units=module.units))
-        case MobileFaceNet():
-            return Table(rename=lambda name: (name,))
-        case ResNet() | ResNet3d():
-            return Table(rename=lambda name: () if name.startswith("fc.") else (name,))
+        case PosterTrunk():
+            return Table(rename=partial(_poster_name, units=module.image.units))
+        case PosterV2():
+            scope = r"poster\.|gate\.|head\." if module.vit is None else r"poster\."
+            return Table(rename=partial(_poster_classifier_name, network=module), scope=scope)
         case ProductCross():
             return Table(
                 rename=partial(_transformer_name, network=module),
                 scope=r"blocks\.\d+\.(norm|attn\.(qkv|proj)|mlp)|norm\.|fusion_tokens\.(cls_token|pos_embed)",
             )
+    known = (DenseNet, HGNetV2, IRNet, PosterTrunk, PosterV2, ProductCross, *(kind for kind, _ in _AS_PUBLISHED))
     raise ConfigError(
-        f"No public format is known for {type(module).__name__}; known: HGNetV2, IRNet, MobileFaceNet, ResNet, "
-        "ResNet3d, ProductCross"
+        f"No public format is known for {type(module).__name__}; known: {', '.join(kind.__name__ for kind in known)}"
     )
+
+
+def _unless(name: str, beginnings: tuple[str, ...]) -> tuple[str, ...]:
+    return () if name.startswith(beginnings) else (name,)
 
 
 def _hgnet_name(name: str) -> tuple[str, ...]:
     """``stages_0`` (timm's feature extractor) to ``stages.0``; classifiers and the rest of a detector are left out."""
     return () if name.startswith(("head.", "encoder.", "decoder.")) else (re.sub(r"^stages_", "stages.", name),)
+
+
+def _densenet_name(name: str) -> tuple[str, ...]:
+    """``norm.1`` (torchvision's old file) to ``norm1``; the classifier is left out."""
+    if name.startswith("classifier."):
+        return ()
+    return (re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12])\.", r"\1\2.", name),)
 
 
 def _ir_name(name: str, units: tuple[int, int, int]) -> tuple[str, ...]:
@@ -229,3 +264,40 @@ def _transformer_name(name: str, network: ProductCross) -> tuple[str, ...]:
     if ".norm1." in name and network.config.cross:
         return name, name.replace(".norm1.", ".norm_q.")
     return (name,)
+
+
+_POSTER: tuple[tuple[str, str | None], ...] = (
+    (r"VIT\.(patch_embed|eca_block|CON1|IRLinear\d|se_block|head|blocks\.\d+\.conv)\.", None),
+    (r"output_layer\.\d|attn\d\.relative_position_index", None),
+    (r"VIT\.", "transformer."),
+    (r"(?=conv1\.(conv|bn|prelu)\.|conv2_dw\.|conv_|output_layer\.)", "landmark."),
+    (r"(?=input_layer\.)", "image."),
+    (r"embed_q\.", "embed.0."),
+    (r"embed_k\.0\.", "embed.1."),
+    (r"embed_v\.proj\.", "embed.2."),
+    *((rf"window{level}\.", f"levels.{level - 1}.") for level in (1, 2, 3)),
+    *((rf"{part}{level}\.", f"levels.{level - 1}.{part}.") for part in ("conv", "attn", "ffn") for level in (1, 2, 3)),
+)
+"""Beginnings of names in POSTER++ and ours, ``None`` for what nothing reads; the first that fits counts.
+
+The prefixes of both its backbones are gone already; what they have in common is not.
+"""
+
+
+def _poster_name(name: str, units: tuple[int, int, int]) -> tuple[str, ...]:
+    """``attn1.qkv`` to ``levels.0.attn.qkv``, ``body1.0`` to ``image.body.0``; what nothing reads is left out."""
+    if name.startswith("body"):
+        return tuple(f"image.{found}" for found in _ir_name(name, units))
+    for beginning, ours in _POSTER:
+        if re.match(beginning, name):
+            return () if ours is None else (re.sub(beginning, ours, name, count=1),)
+    return (name,)
+
+
+def _poster_classifier_name(name: str, network: PosterV2) -> tuple[str, ...]:
+    """As :func:`_poster_name`, with the gate and the classifier, unless a vision transformer shares the latter."""
+    for theirs, ours in (("VIT.se_block.", "gate."), ("VIT.head.linear.", "head.")):
+        if network.vit is None and name.startswith(theirs):
+            return (name.replace(theirs, ours),)
+    units = (0, 0, 0) if network.poster is None else network.poster.image.units
+    return tuple(f"poster.{found}" for found in _poster_name(name, units))

@@ -189,7 +189,7 @@ class Outputs(NamedTuple):
 
     All ``logits`` are logarithms of probabilities: of both together, of the voice and of the face. ``voice_share`` is
     what the voice counted: 0 without sound, 1 without a face. ``alignment`` says how much each frame counted for the
-    fusion; the same everywhere unless maps were aligned.
+    fusion; the same everywhere unless maps were aligned. ``voice_feature`` is what the classifier of the voice reads.
     """
 
     logits: Float[Tensor, "B C"]
@@ -198,10 +198,19 @@ class Outputs(NamedTuple):
     face_logits: Float[Tensor, "B C"] | None = None
     voice_share: Float[Tensor, "B"] | None = None
     alignment: Float[Tensor, "B K"] | None = None
+    voice_feature: Float[Tensor, "B E"] | None = None
+
+
+class VoiceOutputs(NamedTuple):
+    """What a network that only listens knows of a moment: its answer, and ``feature``, what the classifier reads."""
+
+    logits: Float[Tensor, "B C"]
+    probabilities: Float[Tensor, "B C"]
+    feature: Float[Tensor, "B E"]
 
 
 class VoiceBranch(nn.Module):
-    """Sound to a map, and a map to an answer."""
+    """Sound to a map, a map to a vector, and that to an answer."""
 
     def __init__(self, config: Config, classes: int) -> None:
         super().__init__()
@@ -217,9 +226,13 @@ class VoiceBranch(nn.Module):
         maps: Tensor = self.attention(self.trunk(sound))
         return maps
 
-    def forward(self, maps: Float[Tensor, "B E P Q"]) -> Float[Tensor, "B C"]:
+    def forward_feature(self, maps: Float[Tensor, "B E P Q"]) -> Float[Tensor, "B E"]:
+        """Mean over all places: what enters the classifier."""
+        return maps.mean((2, 3))
+
+    def forward(self, feature: Float[Tensor, "B E"]) -> Float[Tensor, "B C"]:
         """Logarithm of the probabilities."""
-        logits: Tensor = self.head(self.drop(maps.mean((2, 3))))
+        logits: Tensor = self.head(self.drop(feature))
         return logits.float().log_softmax(1)
 
 
@@ -301,9 +314,10 @@ class VoiceNetwork(Network):
         super().__init__(config)
         self.voice = VoiceBranch(config, classes)
 
-    def forward(self, sound: Float[Tensor, "B 1 M T"]) -> Outputs:
-        voice = self.voice(self.voice.forward_maps(sound))
-        return Outputs(voice, voice.exp())
+    def forward(self, sound: Float[Tensor, "B 1 M T"]) -> VoiceOutputs:
+        feature = self.voice.forward_feature(self.voice.forward_maps(sound))
+        voice = self.voice(feature)
+        return VoiceOutputs(voice, voice.exp(), feature.float())
 
 
 class FusedNetwork(Network):
@@ -327,7 +341,8 @@ class FusedNetwork(Network):
         has_face: Float[Tensor, "B"],
     ) -> Outputs:
         voice_maps, face_maps = self.voice.forward_maps(sound), self.face.forward_maps(clip)
-        voice, face = self.voice(voice_maps), self.face(face_maps)
+        feature = self.voice.forward_feature(voice_maps)
+        voice, face = self.voice(feature), self.face(face_maps)
         share, looks = self.forward_shares(voice_maps, face_maps)
         heard, seen = self.forward_presence(has_sound, has_face)
         both, shares = heard * seen, present(share, heard, seen)
@@ -337,7 +352,7 @@ class FusedNetwork(Network):
             fused = torch.where(both[:, None] > 0, joined, fused)
         even = 1 / self.config.frames
         alignment = even + both[:, None] * (looks - even)
-        return Outputs(fused, fused.exp(), voice, face, shares[:, 0], alignment)
+        return Outputs(fused, fused.exp(), voice, face, shares[:, 0], alignment, feature.float())
 
     def forward_shares(
         self, voice_maps: Float[Tensor, "B E P Q"], face_maps: Float[Tensor, "B U D F F"]

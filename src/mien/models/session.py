@@ -27,7 +27,7 @@ class TorchSession:
     """
 
     def __init__(self, bundle: Bundle, *, device: str = "cpu", precision: Precision = "fp32") -> None:
-        self._device = _find_device(device)
+        self._device = find_device(device)
         self._half = precision == "bf16"
         self._specs = bundle.inputs
         self._network = build_network(bundle).to(self._device).to(memory_format=torch.channels_last)
@@ -71,7 +71,12 @@ def build_network(bundle: Bundle) -> torch.nn.Module:
     return network.eval()
 
 
-def _find_device(name: str) -> torch.device:
+def find_device(name: str) -> torch.device:
+    """A device that torch has here.
+
+    Raises:
+        ConfigError: if it has no such device.
+    """
     try:
         device = torch.device(name)
         torch.empty(0, device=device)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mien.media.image import read_image
 from mien.predict.card import MIN_TEXT_PX, Card, card_of
+from mien.predict.chart import result_chart
 from mien.predict.layout import Space
 from mien.predict.outline import PAGE, paint_outline
 from mien.predict.paint import INK, PAPER, Canvas, Colour, colour_of
@@ -43,7 +44,7 @@ def draw_result(
     landmarks: bool = False,
     outline: bool = False,
 ) -> Rgb:
-    """One picture of a result with all that was found on it, ``uint8 [H, W, 3]`` RGB.
+    """One picture of a result with all that was found on it, ``uint8 [H, W, 3]`` RGB; of intensities their chart.
 
     Pixels come from ``result.images``, else from the file that ``source`` names.
 
@@ -63,6 +64,8 @@ def draw_result(
         source = sources[0]
     if source not in sources:
         raise ConfigError(f"There is no picture {source!r} in this result; choose one of: {', '.join(sources)}")
+    if result.kind == "intensities":
+        return result_chart(result, source)
     image = result.images[source] if source in result.images else read_image(source)
     rows = [prediction for prediction in result.predictions if prediction.source == source]
     return draw_predictions(image, rows, result.labels, top=top, landmarks=landmarks, outline=outline)
@@ -92,7 +95,7 @@ def draw_predictions(
     cards, places, picture = _arrange(picture, shown, faces, labels, text_px, most, has_margin=not is_frame)
     canvas = Canvas(picture)
     for prediction, face in zip(shown, faces, strict=True):
-        _paint_box(canvas, face, colour_of(prediction.label, labels), text_px)
+        paint_box(canvas, face, colour_of(prediction.label, labels), text_px)
         if prediction.face is not None and prediction.face.landmarks is not None:
             points = (prediction.face.landmarks + 0.5) * scale
             if outline:
@@ -185,7 +188,8 @@ def _scaled(prediction: Prediction, scale: float) -> Box:
     return x1 * scale, y1 * scale, x2 * scale, y2 * scale
 
 
-def _paint_box(canvas: Canvas, box: Box, colour: Colour, text_px: int) -> None:
+def paint_box(canvas: Canvas, box: Box, colour: Colour, text_px: int) -> None:
+    """The frame around a face."""
     side = min(box[2] - box[0], box[3] - box[1])
     line = max(1.5, min(0.14 * text_px, 0.04 * side))
     canvas.shape(box, INK, radius=0.09 * side, opacity=0.5, line=line + 2)

@@ -103,8 +103,13 @@ def summaries_of(
         max_gap_s: as in :func:`episodes`.
 
     Raises:
-        ConfigError: if a setting is out of range.
+        ConfigError: if a setting is out of range, or answers are intensities.
     """
+    if result.kind == "intensities":
+        raise ConfigError(
+            "Episodes are stretches of one expression, and these answers tell how strong each of several reactions is, "
+            "several at once; read the columns i_<reaction> instead"
+        )
     faces: dict[tuple[str, int | None], list[Prediction]] = {}
     for row in result.predictions:
         if is_of_somebody(row):

@@ -1,4 +1,4 @@
-"""One door to trained models, whatever they read: single faces, whole pictures, clips, or faces and voices."""
+"""One door to trained models, whatever they read: faces, whole pictures, clips, voices, or features of these."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,16 +9,18 @@ from mien.faces.quality import QualityLimits
 from mien.faces.reader import FaceReader
 from mien.faces.track import Tracker
 from mien.predict import pipeline
+from mien.predict.bundle_encoder import bundle_encoder
 from mien.predict.detector import DetectorPredictor
 from mien.predict.moments import MomentPredictor
 from mien.predict.pipeline import DEFAULT_MIN_FACE_PX, DEFAULT_MODEL, DEFAULT_QUALITY, Predictor
+from mien.predict.reactions import FACE, SOUND, ReactionPredictor
 from mien.predict.views import MIN_TILE_PX
 from mien.predict.watch import VideoOptions
 from mien.predict.windows import ClipPredictor
-from mien.runtime.bundle import Bundle, find_bundle
+from mien.runtime.bundle import Bundle, find_bundle, read_bundle
 from mien.runtime.session import Precision, open_session
 from mien.schema.errors import BundleError, ConfigError
-from mien.schema.inputs import ClipSpec, LandmarkSpec, SoundSpec
+from mien.schema.inputs import ClipSpec, FeatureSpec, LandmarkSpec, SoundSpec
 from mien.schema.prediction import Result
 from mien.tasks import task_from_json
 
@@ -30,19 +32,21 @@ MOMENT_INPUTS = ({"clip"}, {"sound"}, {"clip", "sound", "has_sound", "has_face"}
 """Of networks that answer for moments: of the face, of the voice, of both, either of which may be missing."""
 
 
-def load(
-    name: str | Path = DEFAULT_MODEL, **options: Any
-) -> Predictor | DetectorPredictor | ClipPredictor | MomentPredictor:
+AnyPredictor = Predictor | DetectorPredictor | ClipPredictor | MomentPredictor | ReactionPredictor
+
+
+def load(name: str | Path = DEFAULT_MODEL, **options: Any) -> AnyPredictor:
     """Load a trained model.
 
     Args:
         name: of a model that is installed, or the folder of a bundle.
         options: as in :func:`mien.predict.pipeline.load`; a model of clips takes ``device``, ``runtime``,
             ``precision``, ``finder``, ``min_face_px``, ``min_score`` and ``batch_size``; one that finds the faces
-            itself those of :func:`load_detector`; one of face and voice those of :func:`load_moments`.
+            itself those of :func:`load_detector`; one of face and voice those of :func:`load_moments`; one of the
+            intensity of reactions those of :func:`load_reactions`.
 
     Raises:
-        BundleError: if there is no such model, it is damaged, or it does not answer with labels.
+        BundleError: if there is no such model, it is damaged, or it answers with nothing that a table can hold.
         ConfigError: if a setting, or the device, cannot be used.
     """
     bundle = find_bundle(name)
@@ -53,6 +57,8 @@ def load(
             f"Tiles are for models that find the faces themselves; {bundle.name!r} leaves that to a finder, which "
             "searches more finely the smaller min_face_px is"
         )
+    if any(isinstance(spec, FeatureSpec) for spec in bundle.inputs.values()):
+        return load_reactions(bundle, **options)
     clip = bundle.inputs.get("clip")
     if "sound" in bundle.inputs or (isinstance(clip, ClipSpec) and clip.seconds is not None):
         return load_moments(bundle, **options)
@@ -190,6 +196,74 @@ def load_moments(
         quality=quality,
         **({} if threads is None else {"threads": threads}),
     )
+
+
+def load_reactions(
+    bundle: Bundle,
+    *,
+    device: str = "cpu",
+    runtime: str | None = None,
+    precision: Precision = "fp32",
+    finder: Any = "default",
+    min_face_px: int = DEFAULT_MIN_FACE_PX,
+    threads: int | None = None,
+) -> ReactionPredictor:
+    """Load a model of the intensity of reactions, with the encoders that it carries along; see :func:`load`.
+
+    Args:
+        bundle: read and verified.
+        device: as in :func:`mien.predict.pipeline.load`.
+        runtime: as there, of the network; encoders choose their own by the device.
+        precision: as there.
+        finder: as there; one that gives meshes.
+        min_face_px: smallest face that is searched for, by the shorter side of its box.
+        threads: cores of an encoder; by default all.
+
+    Raises:
+        BundleError: if the model answers otherwise, or lacks an encoder.
+        ConfigError: if a setting, or the device, cannot be used.
+    """
+    pipeline.check_counts(min_face_px=min_face_px, threads=threads or None)
+    specs = _features(bundle)
+    encoders = {
+        name: bundle_encoder(
+            read_bundle(bundle.encoder_path(name)), device=device, precision=precision, threads=threads
+        )
+        for name in specs
+    }
+    for name, encoder in encoders.items():
+        if encoder.modality != {FACE: "face", SOUND: "sound"}[name] or encoder.width != specs[name].width:
+            raise BundleError(
+                f"{bundle.name!r} takes {specs[name].width} numbers a step as {name}, and its encoder {encoder.name!r} "
+                f"makes {encoder.width} of the {encoder.modality}; attach the one with which it was trained"
+            )
+    return ReactionPredictor(
+        session=open_session(bundle, runtime or pipeline.runtime_for(device), device, precision=precision),
+        task=task_from_json(bundle.task, bundle.labels),
+        inputs=specs,
+        encoders=encoders,
+        model=f"{bundle.name}@{bundle.hash12}",
+        make_tracker=_tracker_maker(_reader(finder, min_face_px) if FACE in specs else None),
+    )
+
+
+def _features(bundle: Bundle) -> dict[str, FeatureSpec]:
+    """The inputs of a model of reactions, which has an encoder for each."""
+    specs = {name: spec for name, spec in bundle.inputs.items() if isinstance(spec, FeatureSpec)}
+    steps = {(spec.n_steps, spec.step_s) for spec in specs.values()}
+    if bundle.task.get("name") != "regress" or set(bundle.inputs) - {FACE, SOUND} or len(steps) != 1:
+        raise BundleError(
+            f"{bundle.name!r} answers the task {bundle.task.get('name')!r} from {', '.join(bundle.inputs)}; prediction "
+            f"from features needs the task 'regress' and {FACE}, {SOUND} or both, of as many and as long steps"
+        )
+    missing = [name for name in specs if name not in bundle.encoders]
+    if missing:
+        raise BundleError(
+            f"{bundle.name!r} is fed features and does not carry the encoder that makes {' and '.join(missing)}. "
+            "Attach the one with which it was trained, in Python: mien.deploy.attach.attach_encoders(read_bundle("
+            f"Path({str(bundle.path)!r})), {{{', '.join(f'{name!r}: Path(…)' for name in missing)}}})"
+        )
+    return specs
 
 
 def _reader(finder: Any, min_face_px: int) -> FaceReader | None:

@@ -10,9 +10,10 @@ from mien.schema.prediction import Modalities, Prediction
 
 SEVERAL = "One voice and several faces: it counts for each of them, since it is not told whose it is."
 
-_MODALITIES: Mapping[tuple[bool, bool], Modalities] = MappingProxyType(
+MODALITIES: Mapping[tuple[bool, bool], Modalities] = MappingProxyType(
     {(True, True): "face+voice", (True, False): "face", (False, True): "voice"}
 )
+"""By whether a face, and a voice, is there."""
 
 
 def based(row: Prediction, *, is_seen: bool, is_heard: bool, voice_share: float) -> Prediction:
@@ -28,7 +29,7 @@ def based(row: Prediction, *, is_seen: bool, is_heard: bool, voice_share: float)
     is_told = bool(np.isfinite(voice))
     return replace(
         row,
-        modalities=_MODALITIES[is_seen, is_heard],
+        modalities=MODALITIES[is_seen, is_heard],
         w_face=1 - voice if is_told else None,
         w_voice=voice if is_told else None,
     )

@@ -1,9 +1,10 @@
 """The table of an answer: its rows, and CSV, JSON lines, Parquet and pandas made of them.
 
-Columns are ``LEADING_COLUMNS``, then ``p_<label>`` for each class of the model, then ``raw_p_<label>`` if answers are
-smoothed over time, then ``SHARE_COLUMNS`` if they rest on face and voice. A column that is not used is empty,
-never absent. Numbers are rounded where they are put into a row, so every format holds the same digits:
-boxes to 1/100 pixel, seconds, scores and probabilities to six decimals.
+Columns are ``LEADING_COLUMNS``, then ``p_<label>`` for each class of the model, or ``i_<label>`` for each reaction
+whose strength it tells, then ``raw_p_<label>`` if answers are smoothed over time, then ``SHARE_COLUMNS`` if they rest
+on face and voice. A column that is not used is empty, never absent. Numbers are rounded where they are put into a row,
+so every format holds the same digits: boxes to 1/100 pixel, seconds, scores, probabilities and intensities to six
+decimals.
 """
 
 import csv
@@ -30,24 +31,33 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 SUFFIXES = (".csv", ".jsonl", ".parquet")
 
 
-def column_names(labels: LabelSet, *, smoothed: bool = False, shared: bool = False) -> tuple[str, ...]:
+def column_names(
+    labels: LabelSet, *, smoothed: bool = False, shared: bool = False, graded: bool = False
+) -> tuple[str, ...]:
     """Names of all columns, in order.
 
     Args:
-        labels: the classes.
+        labels: the classes or reactions.
         smoothed: adds the probabilities before smoothing.
         shared: adds whether an answer rests on face or voice, and the share of each.
+        graded: intensities take the place of probabilities.
     """
-    kinds = ("p", "raw_p") if smoothed else ("p",)
+    kinds = ("i",) if graded else ("p", "raw_p") if smoothed else ("p",)
     chances = (f"{kind}_{name}" for kind in kinds for name in labels.names)
     return (*LEADING_COLUMNS, *chances, *(SHARE_COLUMNS if shared else ()))
 
 
 def row_of(
-    prediction: Prediction, labels: LabelSet, model: str, *, smoothed: bool = False, shared: bool = False
+    prediction: Prediction,
+    labels: LabelSet,
+    model: str,
+    *,
+    smoothed: bool = False,
+    shared: bool = False,
+    graded: bool = False,
 ) -> dict[str, Cell]:
     """One row: every column of :func:`column_names`, ``None`` where there is nothing to say."""
-    row: dict[str, Cell] = dict.fromkeys(column_names(labels, smoothed=smoothed, shared=shared))
+    row: dict[str, Cell] = dict.fromkeys(column_names(labels, smoothed=smoothed, shared=shared, graded=graded))
     row.update(
         source=prediction.source,
         frame=prediction.frame,
@@ -64,7 +74,9 @@ def row_of(
     if prediction.face is not None:
         row.update(zip(("x1", "y1", "x2", "y2"), prediction.face.box, strict=True))
         row.update(face_score=prediction.face.score, alignment=prediction.face.alignment)
-    if prediction.probabilities is not None:
+    if graded and prediction.intensities is not None:
+        row.update(zip((f"i_{name}" for name in labels.names), prediction.intensities.tolist(), strict=True))
+    if not graded and prediction.probabilities is not None:
         row.update(zip((f"p_{name}" for name in labels.names), prediction.probabilities.tolist(), strict=True))
     if smoothed and prediction.raw is not None:
         row.update(zip((f"raw_p_{name}" for name in labels.names), prediction.raw.tolist(), strict=True))
@@ -79,13 +91,18 @@ def is_smoothed(result: Result) -> bool:
 
 
 def is_shared(result: Result) -> bool:
-    """Whether answers are those of a model of moments, which rest on face and voice."""
+    """Whether answers are those of a model of face and voice."""
     return any(prediction.modalities is not None for prediction in result.predictions)
+
+
+def kinds_of(result: Result) -> dict[str, bool]:
+    """Which columns a result has: the keywords of :func:`column_names`."""
+    return {"smoothed": is_smoothed(result), "shared": is_shared(result), "graded": result.kind == "intensities"}
 
 
 def rows_of(result: Result) -> list[dict[str, Cell]]:
     """One row a prediction, in their order."""
-    kinds = {"smoothed": is_smoothed(result), "shared": is_shared(result)}
+    kinds = kinds_of(result)
     return [row_of(one, result.labels, result.model, **kinds) for one in result.predictions]
 
 
@@ -96,7 +113,7 @@ def columns_of(result: Result) -> dict[str, NDArray[Any]]:
     """
     rows = rows_of(result)
     columns: dict[str, NDArray[Any]] = {}
-    for name in column_names(result.labels, smoothed=is_smoothed(result), shared=is_shared(result)):
+    for name in column_names(result.labels, **kinds_of(result)):
         cells = [row[name] for row in rows]
         if name in TEXTS:
             columns[name] = np.array(["" if cell is None else cell for cell in cells], dtype=object)
@@ -126,8 +143,7 @@ def save(result: Result, path: Path) -> Path:
         ConfigError: if the suffix is another, or the file cannot be written.
         MissingExtraError: if Parquet is asked for and polars is not installed.
     """
-    kinds = {"smoothed": is_smoothed(result), "shared": is_shared(result)}
-    with TableWriter(path, result.labels, result.model, **kinds) as table:
+    with TableWriter(path, result.labels, result.model, **kinds_of(result)) as table:
         table.write(result.predictions)
     return path
 
@@ -140,13 +156,20 @@ class TableWriter:
     """
 
     def __init__(
-        self, path: Path, labels: LabelSet, model: str, *, smoothed: bool = False, shared: bool = False
+        self,
+        path: Path,
+        labels: LabelSet,
+        model: str,
+        *,
+        smoothed: bool = False,
+        shared: bool = False,
+        graded: bool = False,
     ) -> None:
         if path.suffix.lower() not in SUFFIXES:
             raise ConfigError(f"The table is written as {', '.join(SUFFIXES)}; given: {str(path)!r}")
         self.path, self.labels, self.model = path, labels, model
-        self.kinds = {"smoothed": smoothed, "shared": shared}
-        self.names = column_names(labels, smoothed=smoothed, shared=shared)
+        self.kinds = {"smoothed": smoothed, "shared": shared, "graded": graded}
+        self.names = column_names(labels, **self.kinds)
         self._kept: list[dict[str, Cell]] = []
         self._file: IO[str] | None = None
         self._length = 0

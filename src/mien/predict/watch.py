@@ -32,6 +32,7 @@ class VideoOptions:
         detect_every_s: longest time between two searches for faces; in between known ones are followed.
         smoothing: ``causal`` looks back only, ``centred`` both ways, ``auto`` is causal for cameras and pipes and
             centred for files, ``none`` leaves every frame to itself.
+        window_every_s: of models that answer for windows of many seconds, from the beginning of one to the next.
     """
 
     every: int = 1
@@ -40,8 +41,11 @@ class VideoOptions:
     end_s: float | None = None
     detect_every_s: float = 0.4
     smoothing: Smoothing = "auto"
+    window_every_s: float = 5.0
 
     def __post_init__(self) -> None:
+        if not 0.5 <= self.window_every_s <= 3600:
+            raise ConfigError(f"From one window to the next it is 0.5 to 3600 seconds; given: {self.window_every_s:g}")
         if self.smoothing not in SMOOTHINGS:
             raise ConfigError(f"smoothing is one of {', '.join(SMOOTHINGS)}; given: {self.smoothing!r}")
         if not (math.isfinite(self.detect_every_s) and self.detect_every_s >= 0):

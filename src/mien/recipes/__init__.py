@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 RECIPES: Mapping[str, str] = MappingProxyType(
     {
+        "frame_ensemble_aff_wild2": "mien.recipes.reaction:frames_aff_wild2",
+        "frame_ensemble_aff_wild2_tiny": "mien.recipes.reaction:frames_tiny",
         "gcsa_av_aff_wild2": "mien.recipes.gcsa_av:aff_wild2",
         "gcsa_av_pairs": "mien.recipes.gcsa_av:pairs",
         "gcsa_av_ravdess_voice": "mien.recipes.gcsa_av:ravdess_voice",
@@ -40,6 +42,14 @@ RECIPES: Mapping[str, str] = MappingProxyType(
         "natten_deim_small_ferplus": "mien.recipes.natten_deim:small_ferplus",
         "natten_deim_small_ferplus_scenes": "mien.recipes.natten_deim:small_ferplus_scenes",
         "natten_deim_synthetic_tiny": "mien.recipes.natten_deim:synthetic_tiny",
+        "poster_v2_affectnet_7": "mien.recipes.poster_v2:affectnet_7",
+        "poster_v2_affectnet_8": "mien.recipes.poster_v2:affectnet_8",
+        "poster_v2_ferplus": "mien.recipes.poster_v2:ferplus",
+        "poster_v2_joint_affectnet_7": "mien.recipes.poster_v2:joint_affectnet_7",
+        "poster_v2_raf_db": "mien.recipes.poster_v2:raf_db",
+        "poster_v2_small_ferplus": "mien.recipes.poster_v2:small_ferplus",
+        "poster_v2_synthetic_tiny": "mien.recipes.poster_v2:synthetic_tiny",
+        "poster_v2_vit_affectnet_7": "mien.recipes.poster_v2:vit_affectnet_7",
         "product_cross_affectnet_7": "mien.recipes.product_cross:affectnet_7",
         "product_cross_ferplus": "mien.recipes.product_cross:ferplus",
         "product_cross_raf_db": "mien.recipes.product_cross:raf_db",
@@ -53,11 +63,15 @@ RECIPES: Mapping[str, str] = MappingProxyType(
         "product_cross_small_synthetic_tiny": "mien.recipes.product_cross:small_synthetic_tiny",
         "product_cross_synthetic": "mien.recipes.product_cross:synthetic",
         "product_cross_synthetic_tiny": "mien.recipes.product_cross:synthetic_tiny",
+        "reaction_hume_reaction": "mien.recipes.reaction:hume_reaction",
+        "reaction_synthetic": "mien.recipes.reaction:synthetic",
+        "reaction_synthetic_tiny": "mien.recipes.reaction:synthetic_tiny",
     }
 )
 
 WITH_ROWS: Mapping[str, str] = MappingProxyType(
     {
+        "frame_ensemble_aff_wild2": "mien.recipes.reaction:FRAME_ROWS",
         "gcsa_av_aff_wild2": "mien.recipes.gcsa_av:ROWS",
         "gcsa_av_pairs": "mien.recipes.gcsa_av:PAIR_ROWS",
         "gcsa_av_ravdess_voice": "mien.recipes.gcsa_av:VOICE_ROWS",
@@ -81,6 +95,8 @@ WITH_ROWS: Mapping[str, str] = MappingProxyType(
         "product_cross_small_raf_db": "mien.recipes.product_cross:ROWS",
         "product_cross_small_synthetic": "mien.recipes.product_cross:ROWS",
         "product_cross_synthetic": "mien.recipes.product_cross:ROWS",
+        "reaction_hume_reaction": "mien.recipes.reaction:ROWS",
+        "reaction_synthetic": "mien.recipes.reaction:ROWS",
     }
 )
 """The recipes that have rows, and where those are."""

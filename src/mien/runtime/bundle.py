@@ -4,6 +4,7 @@ model.safetensors   the weights, float16
 model.onnx          the graph with the same weights, which OpenVINO or ONNX Runtime run without torch
 config.json         what the model is, eats, answers and came from, and the sha256 of both
 README.md           the card, drawn from config.json
+encoders/<input>/   of a network that is fed features, the bundle that makes them, if it is carried along
 """
 
 import hashlib
@@ -28,10 +29,12 @@ from mien.schema.tables import unknown_name
 
 SCHEMA_VERSION = 1
 WEIGHTS, GRAPH, CONFIG, CARD = "model.safetensors", "model.onnx", "config.json", "README.md"
+ENCODERS = "encoders"
 LICENCES = ("code", "weights", "training_data")
 PROVENANCE = ("recipe", "seed", "commit", "data_fingerprint")
 _FIELDS = ("name", "model", "model_config", "inputs", "inputs_hash", "labels", "task", "provenance", "licences")
 _KNOWN = {"schema_version", *_FIELDS, "figures", "files"}
+_OPTIONAL = {"encoders"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +53,8 @@ class Bundle:
         licences: of ``code``, ``weights`` and ``training_data``.
         figures: what was measured, as on the card.
         files: sha256 and bytes of the weights and the graph.
+        encoders: of inputs that are features, ``name`` and ``weights`` (sha256) of the bundle that makes them and that
+            lies in ``encoders/<input>``; empty if none is carried along.
     """
 
     path: Path
@@ -63,6 +68,7 @@ class Bundle:
     licences: Mapping[str, str]
     figures: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    encoders: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def weights_path(self) -> Path:
@@ -76,6 +82,10 @@ class Bundle:
     def hash12(self) -> str:
         """First twelve digits of the sha256 of the weights."""
         return str(self.files[WEIGHTS]["sha256"])[:12]
+
+    def encoder_path(self, name: str) -> Path:
+        """Folder of the encoder of an input."""
+        return self.path / ENCODERS / name
 
     def weights(self) -> dict[str, NDArray[Any]]:
         """The weights by name, float16 (integers as they are)."""
@@ -124,7 +134,7 @@ def write_bundle(bundle: Bundle, weights: Mapping[str, NDArray[Any]], graph: byt
     """Write a bundle to ``bundle.path`` with its card; whatever stood there is replaced when all is written.
 
     Args:
-        bundle: its ``files`` are filled in here.
+        bundle: its ``files`` are filled in here; it carries no encoder yet.
         weights: by name of the parameter or buffer.
         graph: the ONNX model.
 
@@ -139,7 +149,7 @@ def write_bundle(bundle: Bundle, weights: Mapping[str, NDArray[Any]], graph: byt
     described = {
         name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in contents.items()
     }
-    written = replace(bundle, files=described)
+    written = replace(bundle, files=described, encoders={})
     try:
         bundle.path.parent.mkdir(parents=True, exist_ok=True)
         part = Path(mkdtemp(prefix=f".{bundle.path.name}.", dir=bundle.path.parent))
@@ -163,14 +173,16 @@ def revise_bundle(
     task: Mapping[str, Any] | None = None,
     provenance: Mapping[str, Any] | None = None,
     figures: Mapping[str, Any] | None = None,
+    encoders: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Bundle:
-    """Replace name, settings or figures of a bundle on the disk and draw its card anew; the weights stay."""
+    """Replace name, settings, figures or encoders of a bundle on the disk and draw its card anew; the weights stay."""
     revised = replace(
         bundle,
         name=name or bundle.name,
         task=task if task is not None else bundle.task,
         provenance=provenance if provenance is not None else bundle.provenance,
         figures=figures if figures is not None else bundle.figures,
+        encoders=encoders if encoders is not None else bundle.encoders,
     )
     _require(revised)
     try:
@@ -196,11 +208,18 @@ def read_bundle(path: Path) -> Bundle:
 
 
 def verify_bundle(bundle: Bundle) -> None:
-    """Compare the files with the digests in ``config.json``.
+    """Compare the files with the digests in ``config.json``, also those of the encoders that are carried along.
 
     Raises:
         BundleError: if one is missing or differs.
     """
+    for name, recorded in bundle.encoders.items():
+        found = read_bundle(bundle.encoder_path(name))
+        if (found.name, found.files[WEIGHTS]["sha256"]) != (recorded["name"], recorded["weights"]):
+            raise BundleError(
+                f"{found.path} is the encoder {found.name}@{found.hash12}, not the one with which {bundle.name} was "
+                f"written: {recorded['name']}@{recorded['weights'][:12]}. {_AGAIN}"
+            )
     for name in (WEIGHTS, GRAPH):
         recorded = bundle.files.get(name, {})
         try:
@@ -291,6 +310,7 @@ def _to_json(bundle: Bundle) -> dict[str, Any]:
         "licences": dict(bundle.licences),
         "figures": dict(bundle.figures),
         "files": {name: dict(described) for name, described in bundle.files.items()},
+        **({"encoders": {name: dict(one) for name, one in bundle.encoders.items()}} if bundle.encoders else {}),
     }
 
 
@@ -307,7 +327,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
             f"{folder} is a bundle of version {version!r}; this mien reads version {SCHEMA_VERSION}. "
             + ("Update mien." if isinstance(version, int) and version > SCHEMA_VERSION else _AGAIN)
         )
-    missing, unknown = sorted({*_KNOWN} - {*config}), sorted({*config} - _KNOWN)
+    missing, unknown = sorted({*_KNOWN} - {*config}), sorted({*config} - _KNOWN - _OPTIONAL)
     if missing or unknown:
         raise BundleError(f"{folder / CONFIG} does not fit: missing {missing}, unknown {unknown}. {_AGAIN}")
     return dict(config)
@@ -322,6 +342,7 @@ def _parse(folder: Path, config: Mapping[str, Any]) -> Bundle:
             inputs=inputs,
             labels=labels,
             model_config=_tuples(config["model_config"]),
+            encoders=_encoders(config.get("encoders", {}), inputs),
             **{name: config[name] for name in ("name", "model", "task", "provenance", "licences", "figures", "files")},
         )
     except (ConfigError, KeyError, TypeError, AttributeError) as error:
@@ -332,6 +353,13 @@ def _parse(folder: Path, config: Mapping[str, Any]) -> Bundle:
             f"they were altered after training. {_AGAIN}"
         )
     return bundle
+
+
+def _encoders(given: Mapping[str, Any], inputs: Mapping[str, InputSpec]) -> dict[str, dict[str, str]]:
+    """Checked as far as their names: they become folders."""
+    if unknown := sorted(given.keys() - inputs.keys()):
+        raise ConfigError(f"it carries an encoder of {unknown[0]!r}, which is no input")
+    return {name: {"name": str(one["name"]), "weights": str(one["weights"])} for name, one in given.items()}
 
 
 def _tuples(value: Any) -> Any:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mien.schema.inputs import ClipSpec, FlagSpec, InputSpec, LandmarkSpec, PictureSpec, SoundSpec
+from mien.schema.inputs import ClipSpec, FeatureSpec, FlagSpec, InputSpec, LandmarkSpec, PictureSpec, SoundSpec
 
 if TYPE_CHECKING:
     from mien.runtime.bundle import Bundle
@@ -13,6 +13,9 @@ _PURPOSE = {
         "Names the expression that a face shows in a picture. Reading photos in bulk, annotating video, research on "
         "expression, and as a starting point for models of one's own."
     ),
+    "classify_frames": (
+        "Names the expression in each frame of a video, window by window. Annotating video, research on expression."
+    ),
     "detect": (
         "Finds the faces of a whole picture and names the expression of each in one pass. Reading photos and video in "
         "bulk, research on expression, and as a starting point for detectors of one's own."
@@ -20,6 +23,10 @@ _PURPOSE = {
     "landmarks": (
         "Places 68 points on a face crop; its inner maps are the geometric prior of expression models. The points "
         "follow the reading of a 468-point mesh, not hand-made annotation."
+    ),
+    "regress": (
+        "Tells how strong each of several reactions is that somebody shows in a clip of some seconds, by face, voice "
+        "or both, from features of an encoder. Research on expression, and ordering clips by what they show."
     ),
 }
 _OUT_OF_SCOPE = (
@@ -39,6 +46,15 @@ _LIMITS_OF = {
     "detect": (
         " Faces that are small in the picture are missed; tiles help. Rare classes are recognised far less often than "
         "common ones. The probabilities are shares of the class scores and are not calibrated."
+    ),
+    "classify_frames": (
+        " Rare classes are recognised far less often than common ones: see the recall of each. How well it does "
+        "differs much from video to video."
+    ),
+    "regress": (
+        " A strength is relative: in training the strongest reaction of each clip was 1, as people judged themselves, "
+        "so that it tells neither how strong a reaction is beside that of somebody else nor whether there was any. It "
+        "holds for features of the encoders named below alone."
     ),
     "landmarks": " The brows lie on the upper edge and the points of the jaw are unevenly spaced, as in the mesh.",
 }
@@ -68,6 +84,7 @@ def _facts(bundle: "Bundle") -> str:
     rows: list[tuple[str, object]] = [("model", bundle.model), ("weights", f"`{bundle.hash12}`")]
     rows += [(f"file {name}", f"{described['bytes'] / 1e6:.2f} MB") for name, described in bundle.files.items()]
     rows += [(f"input {name}", _input(spec)) for name, spec in bundle.inputs.items()]
+    rows += [(f"encoder of {name}", f"{one['name']} `{one['weights'][:12]}`") for name, one in bundle.encoders.items()]
     if bundle.labels:
         rows.append(("labels", ", ".join(bundle.labels.names)))
     rows += [(key.replace("_", " "), _short(value)) for key, value in bundle.task.items() if key != "name"]
@@ -77,6 +94,8 @@ def _facts(bundle: "Bundle") -> str:
 def _input(spec: InputSpec) -> str:
     if isinstance(spec, FlagSpec):
         return "1 or 0, whether that which it is named for is there"
+    if isinstance(spec, FeatureSpec):
+        return f"{spec.width} features of an encoder every {spec.step_s:g} s, {spec.n_steps} steps, {spec.seconds:g} s"
     if isinstance(spec, SoundSpec):
         bands = f"{spec.n_mels} mel bands ({spec.mel_scale}) from {spec.f_min:g} to {spec.f_max:g} Hz"
         return (

@@ -113,7 +113,7 @@ class OpenVINOSession:
         self._specs = specs or {}
         self._local = threading.local()
         self.inputs = tuple(port.any_name for port in self._compiled.inputs)
-        self.outputs = tuple(port.any_name for port in self._compiled.outputs)
+        self.outputs = tuple(_output_name(port) for port in self._compiled.outputs)
 
     def __call__(self, **arrays: NDArray[Any]) -> Arrays:
         check_arrays(arrays, self.inputs, self._specs)
@@ -205,6 +205,12 @@ def open_session(
         cache=cache_dir() / "compiled",
         specs=bundle.inputs,
     )
+
+
+def _output_name(port: Any) -> str:
+    """The name that the graph gives to an output; OpenVINO adds those of equal values that it computes only once."""
+    named = str(port.get_node().get_friendly_name()).partition("/sink_port_")[0]
+    return named if named in port.get_names() else str(port.any_name)
 
 
 def _first_line(error: Exception) -> str:

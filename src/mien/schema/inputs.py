@@ -268,7 +268,40 @@ class FlagSpec:
         return ()
 
 
-InputSpec = ImageSpec | ClipSpec | LandmarkSpec | PictureSpec | SoundSpec | FlagSpec
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureSpec:
+    """What an encoder said of a clip or its sound, step by step: ``float32 [n_steps, width]``.
+
+    Longer sequences are cut at the end, shorter ones are filled up with zeros there.
+
+    Attributes:
+        width: numbers of one step.
+        n_steps: steps that the network sees.
+        step_s: seconds from one step to the next.
+    """
+
+    width: int
+    n_steps: int = 30
+    step_s: float = 0.5
+
+    def __post_init__(self) -> None:
+        if min(self.width, self.n_steps) < 1:
+            raise ConfigError(f"Width and steps are at least 1; given: {self.width=}, {self.n_steps=}")
+        if not 0 < self.step_s < math.inf:
+            raise ConfigError(f"From one step to the next it is more than 0 seconds; given: {self.step_s=}")
+
+    @property
+    def seconds(self) -> float:
+        """How long the steps last."""
+        return self.n_steps * self.step_s
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one input, without the batch."""
+        return self.n_steps, self.width
+
+
+InputSpec = ImageSpec | ClipSpec | LandmarkSpec | PictureSpec | SoundSpec | FlagSpec | FeatureSpec
 _SPECS: Mapping[str, type[InputSpec]] = {
     "image": ImageSpec,
     "clip": ClipSpec,
@@ -276,6 +309,7 @@ _SPECS: Mapping[str, type[InputSpec]] = {
     "picture": PictureSpec,
     "sound": SoundSpec,
     "flag": FlagSpec,
+    "features": FeatureSpec,
 }
 
 

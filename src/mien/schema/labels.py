@@ -10,6 +10,8 @@ SYNONYMS: Mapping[str, str] = MappingProxyType(
     {
         "angry": "anger",
         "disgusted": "disgust",
+        "empathic pain": "empathic_pain",
+        "empathic-pain": "empathic_pain",
         "fearful": "fear",
         "happy": "happiness",
         "sad": "sadness",
@@ -133,6 +135,11 @@ AFF_WILD2 = LabelSet(
     ("neutral", "anger", "disgust", "fear", "happiness", "sadness", "surprise", "other"),
     "Aff-Wild2 expression annotation, 0 to 7",
 )
+HUME_REACTION = LabelSet(
+    "hume_reaction",
+    ("adoration", "amusement", "anxiety", "disgust", "empathic_pain", "fear", "surprise"),
+    "Hume-Reaction labels.csv, order of the columns",
+)
 
 LABEL_SETS: Mapping[str, LabelSet] = MappingProxyType(
     {
@@ -152,6 +159,7 @@ LABEL_SETS: Mapping[str, LabelSet] = MappingProxyType(
             RAVDESS,
             CREMA_D,
             AFF_WILD2,
+            HUME_REACTION,
         )
     }
 )

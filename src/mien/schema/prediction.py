@@ -41,7 +41,10 @@ Modalities = Literal["face+voice", "face", "voice", ""]
 """What an answer rests on; empty where there was neither a face nor a voice."""
 
 SHARE_COLUMNS = ("modalities", "w_face", "w_voice")
-"""The last columns of a table by a model that answers for moments; other tables lack them."""
+"""The last columns of a table by a model of face and voice; other tables lack them."""
+
+Kind = Literal["probabilities", "intensities"]
+"""What is told of each label: how probable it is, or how strong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +86,9 @@ class Prediction:
         start_s: where a window of frames begins, for models of clips.
         end_s: where it ends.
         raw: probabilities of this frame alone, where ``probabilities`` are smoothed over time.
-        modalities: what the answer rests on, of a model that answers for moments; ``None`` of all others.
+        intensities: ``float32 [C]``, how strong each reaction is, each in [0, 1], of a model that tells this; such a
+            row has no label, no score and no probabilities.
+        modalities: what the answer rests on, of a model of face and voice; ``None`` of all others.
         w_face: what the face counted for the answer at this moment, in [0, 1].
         w_voice: what the voice counted; both sum to 1.
     """
@@ -101,6 +106,7 @@ class Prediction:
     start_s: float | None = None
     end_s: float | None = None
     raw: NDArray[np.float32] | None = None
+    intensities: NDArray[np.float32] | None = None
     modalities: Modalities | None = None
     w_face: float | None = None
     w_voice: float | None = None
@@ -111,16 +117,18 @@ class Result:
     """All predictions of one call, in order of the sources.
 
     Attributes:
-        labels: the classes of ``probabilities``.
+        labels: the classes of ``probabilities``, or the reactions of ``intensities``.
         model: name of the model and the first digits of its hash.
         predictions: one entry a face; one for a source without a face or that could not be read.
         images: pictures by source, ``uint8 [H, W, 3]`` RGB, kept only if asked for.
+        kind: what is told of each label.
     """
 
     labels: LabelSet
     model: str
     predictions: tuple[Prediction, ...]
     images: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict, repr=False)
+    kind: Kind = "probabilities"
 
     def __len__(self) -> int:
         return len(self.predictions)
@@ -133,8 +141,8 @@ class Result:
 
     @property
     def columns(self) -> dict[str, NDArray[Any]]:
-        """The table: ``LEADING_COLUMNS``, then ``p_<label>``, ``raw_p_<label>`` where answers are smoothed, and
-        ``SHARE_COLUMNS`` where they rest on face and voice.
+        """The table: ``LEADING_COLUMNS``, then ``p_<label>`` or ``i_<label>``, ``raw_p_<label>`` where answers are
+        smoothed, and ``SHARE_COLUMNS`` where they rest on face and voice.
         """
         columns: dict[str, NDArray[Any]] = resolve("mien.predict.table:columns_of")(self)
         return columns
@@ -149,14 +157,18 @@ class Result:
         return written
 
     def episodes(self, **settings: float) -> Any:
-        """What each face of each video expressed over time: shares and episodes, as ``predict.episodes`` has them."""
+        """What each face of each video expressed over time: shares and episodes, as ``predict.episodes`` has them.
+
+        Raises:
+            ConfigError: if answers are intensities, or a setting is out of range.
+        """
         return resolve("mien.predict.episodes:summaries_of")(self, **settings)
 
     def draw(self, source: str | None = None) -> NDArray[np.uint8]:
-        """A picture with boxes, labels and bars of probabilities, ``uint8 [H, W, 3]`` RGB.
+        """A picture with boxes, labels and bars of probabilities, ``uint8 [H, W, 3]`` RGB; a chart of intensities.
 
         Args:
-            source: which picture; may be left out if there is only one.
+            source: which picture or clip; may be left out if there is only one.
         """
         drawn: NDArray[np.uint8] = resolve("mien.predict.draw:draw_result")(self, source)
         return drawn

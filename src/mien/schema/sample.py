@@ -131,10 +131,32 @@ class RenderedVoice:
     seed: int
 
 
+@dataclass(frozen=True, slots=True)
+class FeatureTable:
+    """Features of one clip or sound in a folder that ``mien features`` wrote: the rows of ``key``."""
+
+    path: Path
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureCsv:
+    """Features of one clip or sound in a CSV file with a header, a line a step.
+
+    Attributes:
+        path: the file.
+        skip: how many columns stand before the features, such as name and time.
+    """
+
+    path: Path
+    skip: int = 2
+
+
 PictureSource = File | ZipMember | CsvRow | Rendered | Composed
 ClipSource = FrameFolder | Clip | RenderedClip
 SoundSource = Recording | RenderedVoice
-Source = PictureSource | ClipSource | SoundSource
+FeatureSource = FeatureTable | FeatureCsv
+Source = PictureSource | ClipSource | SoundSource | FeatureSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +172,7 @@ class Targets:
         arousal: activation in [-1, 1].
         frames: label of each frame of a clip, from its first on, ``None`` where nobody labelled it. Names are shared
             (``sys.intern``), so that a frame costs a pointer.
+        intensities: (canonical name, strength in [0, 1]) of each reaction that was judged.
     """
 
     label: str | None = None
@@ -159,6 +182,7 @@ class Targets:
     valence: float | None = None
     arousal: float | None = None
     frames: tuple[str | None, ...] | None = None
+    intensities: tuple[tuple[str, float], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +191,7 @@ class Sample:
 
     Attributes:
         key: unique and stable name within the dataset; the same on every machine.
-        source: where its pixels are; of an utterance without pictures its sound.
+        source: where its pixels are; of an utterance without pictures its sound; where neither is there, features.
         split: the dataset's own split: ``train``, ``valid`` or ``test``.
         folds: official folds in which the sample is held back, if the dataset has folds.
         groups: parts of the dataset to which it belongs beside its split, such as its scene; lower-case.
@@ -179,6 +203,7 @@ class Sample:
         targets: the annotation.
         sound: the voice that belongs to the pictures of ``source``, by the same clock.
         frame: where one frame of a clip is a sample of its own, its number from 0; ``source`` is then the whole clip.
+        features: (name, where they are) of each set of features that was computed of it.
     """
 
     key: str
@@ -194,6 +219,7 @@ class Sample:
     targets: Targets = field(default_factory=Targets)
     sound: SoundSource | None = None
     frame: int | None = None
+    features: tuple[tuple[str, FeatureSource], ...] = ()
 
     @property
     def voice(self) -> SoundSource | None:

@@ -13,10 +13,16 @@ from mien.schema.tables import look_up
 TASKS: Mapping[str, str] = MappingProxyType(
     {
         "classify": "mien.tasks.classify:Classify",
+        "classify_frames": "mien.tasks.classify:ClassifyFrames",
         "detect": "mien.tasks.detect:Detect",
         "landmarks": "mien.tasks.landmarks:Landmarks",
+        "regress": "mien.tasks.regress:Regress",
     }
 )
+
+
+CLASSIFIERS = ("classify", "classify_frames")
+"""Tasks that answer with one label of a set and calibrated probabilities."""
 
 
 class Task(Protocol):

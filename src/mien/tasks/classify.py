@@ -107,6 +107,24 @@ class Classify:
         return {"name": "classify", "temperature": self.temperature, "min_score": self.min_score}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassifyFrames(Classify):
+    """The same for each frame of a window: ``logits [B, T, C]`` of windows, or ``[N, C]`` of frames.
+
+    Answers are those of all frames, window by window.
+    """
+
+    def decode(self, outputs: Mapping[str, NDArray[Any]], /) -> ClassPredictions:
+        """As :meth:`Classify.decode`."""
+        logits = np.asarray(outputs.get("logits", ()), dtype=np.float32)
+        flat = logits.reshape(-1, logits.shape[-1]) if logits.ndim == 3 else logits
+        return Classify.decode(self, {"logits": flat})
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for ``config.json``."""
+        return {**Classify.to_json(self), "name": "classify_frames"}
+
+
 def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     powers = np.exp(logits - logits.max(1, keepdims=True))
     shares: NDArray[np.float32] = powers / powers.sum(1, keepdims=True)

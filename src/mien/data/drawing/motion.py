@@ -39,8 +39,11 @@ SWAY = {
     "gaze_y": 0.1,
 }
 """Standard deviation of each movement: degrees, pixels, shares, and units of :class:`~mien.data.drawing.look.Look`."""
+CYCLES = (0.2, 1.6)
+"""Least and most swings in a clip."""
 _SINES = 3
-_BLINKS = 0.7
+BLINKS, LID_FRAMES = 0.7, (2.0, 3.5)
+"""Mean number of blinks in a clip; least and most frames from open to shut."""
 _LIDS = ((37, 41), (38, 40), (43, 47), (44, 46))
 
 
@@ -105,22 +108,29 @@ def expressive_share() -> float:
     return (2 * length - sum(OVERLAP) / 2 * shorter) / FRAMES
 
 
-def random_sway(rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
-    """Smooth movements about 0, ``[FRAMES]`` each, by the names in ``SWAY``: sums of slow sines of random phase."""
-    cycles = rng.uniform(0.2, 1.6, (_SINES, len(SWAY), 1))
+def random_sway(
+    rng: np.random.Generator, frames: int = FRAMES, cycles: tuple[float, float] = CYCLES
+) -> dict[str, NDArray[np.float64]]:
+    """Smooth movements about 0, ``[frames]`` each, by the names in ``SWAY``: sums of slow sines of random phase."""
+    swings = rng.uniform(*cycles, (_SINES, len(SWAY), 1))
     phases = rng.uniform(0, 1, (_SINES, len(SWAY), 1))
     weights = rng.uniform(0.3, 1.0, (_SINES, len(SWAY), 1))
-    waves = np.sin(2 * np.pi * (cycles * np.arange(FRAMES) / FRAMES + phases))
+    waves = np.sin(2 * np.pi * (swings * np.arange(frames) / frames + phases))
     level = (weights * waves).sum(axis=0) / np.sqrt((weights**2).sum(axis=0) / 2)
     return {name: spread * row for (name, spread), row in zip(SWAY.items(), level, strict=True)}
 
 
-def random_blinks(rng: np.random.Generator) -> NDArray[np.float64]:
-    """How far the lids are closed at each frame, ``[FRAMES]``, 0 to 1."""
-    closed = np.zeros(FRAMES)
-    for _ in range(int(rng.poisson(_BLINKS))):
-        middle, half = rng.uniform(-3, FRAMES + 2), rng.uniform(2.0, 3.5)
-        closed = np.maximum(closed, np.clip(1.25 * (1 - np.abs(np.arange(FRAMES) - middle) / half), 0, 1))
+def random_blinks(
+    rng: np.random.Generator,
+    frames: int = FRAMES,
+    blinks: float = BLINKS,
+    lid_frames: tuple[float, float] = LID_FRAMES,
+) -> NDArray[np.float64]:
+    """How far the lids are closed at each frame, ``[frames]``, 0 to 1."""
+    closed = np.zeros(frames)
+    for _ in range(int(rng.poisson(blinks))):
+        middle, half = rng.uniform(-3, frames + 2), rng.uniform(*lid_frames)
+        closed = np.maximum(closed, np.clip(1.25 * (1 - np.abs(np.arange(frames) - middle) / half), 0, 1))
     return closed
 
 

@@ -178,6 +178,15 @@ READERS: Mapping[str, ReaderEntry] = MappingProxyType(
             licence="Open Database License",
             page="crema_d.md",
         ),
+        "hume_reaction": ReaderEntry(
+            read="mien.data.readers.hume_reaction:read",
+            title="Hume-Reaction",
+            labels="hume_reaction",
+            folder="hume_reaction",
+            expected={"train": (15806,), "valid": (4657,), "test": (4604,)},
+            licence="research only, on application",
+            page="hume_reaction.md",
+        ),
         "audio_visual_pairs": ReaderEntry(
             read="mien.data.pairs:read",
             title="FERPlus faces and RAVDESS voices, paired, not recorded together",
@@ -247,6 +256,15 @@ READERS: Mapping[str, ReaderEntry] = MappingProxyType(
             needs_root=False,
             licence="none needed: drawn by this package",
             page="synthetic_clips.md",
+        ),
+        "synthetic_reactions": ReaderEntry(
+            read="mien.data.synthetic_reactions:read",
+            title="drawn reactions, seen and heard",
+            labels="hume_reaction",
+            folder=None,
+            needs_root=False,
+            licence="none needed: drawn by this package",
+            page="synthetic_reactions.md",
         ),
         "synthetic_speakers": ReaderEntry(
             read="mien.data.synthetic_speakers:read",

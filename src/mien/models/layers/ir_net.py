@@ -64,6 +64,15 @@ class IRNet(nn.Module):
         self.body = nn.Sequential(*body)
         self.apply(_initialise)
 
+    def forward_features(self, image: Float[Tensor, "B 3 S S"]) -> tuple[Tensor, Tensor, Tensor]:
+        """The maps after each stage, at strides 2, 4 and 8."""
+        x, taps = self.input_layer(image), []
+        for number, unit in enumerate(self.body, start=1):
+            x = unit(x)
+            if number in (self.units[0], sum(self.units[:2]), sum(self.units)):
+                taps.append(x)
+        return taps[0], taps[1], taps[2]
+
     def forward(self, image: Float[Tensor, "B 3 S S"]) -> Float[Tensor, "B C H8 W8"]:
         out: Tensor = self.body(self.input_layer(image))
         return out
