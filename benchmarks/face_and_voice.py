@@ -9,6 +9,7 @@ from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
+from typing import Literal
 
 import numpy as np
 import torch
@@ -37,7 +38,7 @@ from mien.schema.labels import BASIC_7
 
 SHORT_S, LONG_S = 30, 600
 BOTH, FACE, VOICE = "face and voice", "face alone", "voice alone"
-MODALITIES = {BOTH: "va", FACE: "v", VOICE: "a"}
+MODALITIES: dict[str, Literal["va", "v", "a"]] = {BOTH: "va", FACE: "v", VOICE: "a"}
 LICENCES = {"code": "Apache-2.0", "weights": "random", "training_data": "none"}
 
 

@@ -20,6 +20,7 @@ UPWARD = {
     "data/prepare_clips.py",
     "data/readers/__init__.py",
     "data/synthetic.py",
+    "deploy/encoders.py",
     "engine/evaluate.py",
     "engine/finish.py",
     "engine/journal.py",

@@ -111,11 +111,12 @@ def test_a_submission_is_written_instead_of_a_report(mien, monkeypatch) -> None:
     called: list[tuple[Any, ...]] = []
 
     def submit(*given: Any, **options: Any) -> Path:
-        called.append((*given, options["split"], options["smooth"], options["root"]))
+        called.append((*given, options.pop("split"), options.pop("smooth"), options.pop("root"), sorted(options)))
         return Path(given[2])
 
     monkeypatch.setattr(evaluate, "reach", lambda target, **_: {"mien.engine.submit:submit": submit}[target])
     given = ("tiny", "--dataset", "aff_wild2", "--data", "d", "--split", "test", "--smooth", 3, "--submission", "s.txt")
     code, out, _ = mien("evaluate", *given)
     assert (code, out) == (0, "submission: s.txt\n")
-    assert called == [("tiny", "aff_wild2", Path("s.txt"), "test", 3, Path("d"))]
+    passed = ["device", "others", "precision", "runtime"]
+    assert called == [("tiny", "aff_wild2", Path("s.txt"), "test", 3, Path("d"), passed)]

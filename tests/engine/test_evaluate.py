@@ -10,7 +10,8 @@ import pytest
 
 from mien.data.splits import DataConfig, half_of
 from mien.engine import evaluate as evaluate_module
-from mien.engine.evaluate import evaluate, fit_temperature_and_threshold, paper_table, views_of
+from mien.engine.evaluate import evaluate, fit_temperature_and_threshold, paper_table
+from mien.engine.views import views_of
 from mien.metrics.calibration import fit_temperature
 from mien.runtime.bundle import Bundle, read_bundle, revise_bundle
 from mien.runtime.session import open_session

@@ -25,7 +25,8 @@ from mien.engine.journal import read_journal
 from mien.engine.material import counts_in, gather, labels_in
 from mien.engine.measure_moments import answer_moments
 from mien.engine.run import Run
-from mien.engine.submit import frames_of, submit
+from mien.engine.submit import submit
+from mien.engine.submit_frames import frames_of
 from mien.losses.coarse_fine import CoarseFine
 from mien.recipes import find
 from mien.runtime.bundle import find_bundle
@@ -121,8 +122,10 @@ def test_frames_are_trained_on_resumed_measured_and_filled(tmp_path: Path, monke
     with pytest.raises(ConfigError, match="an odd number"):
         evaluate(bundle, "aff_wild2", root=root, crop="whole", smooth=2, progress=False)
 
-    file = submit(bundle, "aff_wild2", tmp_path / "valid.txt", root=root, split="valid", progress=False)
-    (answered,) = read_submission(file).items()
+    written = submit(
+        bundle, "aff_wild2", tmp_path / "valid.txt", root=root, split="valid", crop="whole", progress=False
+    )
+    (answered,) = read_submission(written).items()
     assert answered[0] == "c"
     assert len(answered[1]) == 12, "frames without a label are answered, too"
     told = {row["key"]: row["label"] for row in answers}
@@ -146,7 +149,9 @@ def test_a_challenge_is_answered_for_videos_without_labels(tmp_path: Path) -> No
         list(frames_of(replace(video, key="e", source=FrameFolder((tmp_path / "no",)))))
     with pytest.raises(ConfigError, match="There is no challenge 'ferplus'"):
         submit("product_cross_small", "ferplus", tmp_path / "s.txt")
-    with pytest.raises(BundleError, match="a classifier that answers for moments"):
+    with pytest.raises(ConfigError, match="has no use for features"):
+        submit("product_cross_small", "aff_wild2", tmp_path / "s.txt", features={"a": "b"})
+    with pytest.raises(BundleError, match="the expression in each frame"):
         submit("product_cross_small", "aff_wild2", tmp_path / "s.txt", root=tmp_path)
 
 

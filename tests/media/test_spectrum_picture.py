@@ -69,7 +69,8 @@ def test_decibels_as_librosa_has_them():
 
 def test_the_picture_is_drawn_by_rectangles_with_low_bands_at_the_bottom():
     picture, level = spectrum_picture(sweep(), SPEC), decibels(sweep(), SPEC)
-    assert (picture.shape, picture.dtype) == ((227, 227, 3), np.uint8)
+    assert picture.shape == (227, 227, 3)
+    assert picture.dtype == np.uint8
     share = (level - level.min()) / -level.min()
     for row, column in ((0, 0), (226, 0), (100, 226), (57, 113)):
         band = 127 - int((row + 0.5) * 128 / 227)
@@ -82,7 +83,8 @@ def test_the_picture_is_drawn_by_rectangles_with_low_bands_at_the_bottom():
 
 def test_a_tensor_is_what_an_image_network_takes():
     tensor, picture = spectrum_tensor(sweep(), SPEC), spectrum_picture(sweep(), SPEC)
-    assert (tensor.shape, tensor.dtype) == (SPEC.shape, np.float32)
+    assert tensor.shape == SPEC.shape
+    assert tensor.dtype == np.float32
     back = tensor.transpose(1, 2, 0) * IMAGENET_STD + IMAGENET_MEAN
     np.testing.assert_allclose(back.mean((0, 1)), picture.mean((0, 1)) / 255, atol=0.003)
 

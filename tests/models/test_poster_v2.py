@@ -64,7 +64,7 @@ def test_frozen_trunks_leave_the_classifier() -> None:
 def test_every_switch_trains_what_it_says(changes: dict[str, Any]) -> None:
     network = build(**changes).train()
     image = torch.randn(4, *network.config.inputs()["image"].shape)
-    sum((torch.randn_like(out) * out).sum() for out in network(image)).backward()  # type: ignore[union-attr]
+    sum((torch.randn_like(out) * out).sum() for out in network(image)).backward()
     without = {n for n, p in network.named_parameters() if p.grad is None or not p.grad.any()}
     assert without == network.frozen_parameters() | network.unused_parameters()
 

@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -57,7 +58,7 @@ def test_features_through_json() -> None:
     assert specs_from_json(written) == specs
     assert written["face_features"] == {"kind": "features", "width": 6, "n_steps": 30, "step_s": 0.5}
     assert [(spec.shape, spec.seconds) for spec in specs.values()] == [((30, 1024), 15.0), ((30, 6), 15.0)]
-    changed = ({}, {"width": 7}, {"n_steps": 31}, {"step_s": 0.25})
+    changed: tuple[dict[str, Any], ...] = ({}, {"width": 7}, {"n_steps": 31}, {"step_s": 0.25})
     assert len({specs_hash({"x": replace(FeatureSpec(width=6), **fields)}) for fields in changed}) == 4
     for fields, message in (({"width": 0}, "at least 1"), ({"n_steps": 0}, "at least 1"), ({"step_s": 0.0}, "0 sec")):
         with pytest.raises(ConfigError, match=message):

@@ -142,8 +142,10 @@ def _folds(options: Evaluate) -> int:
 def _submission(options: Evaluate, out: Path) -> int:
     """Write the answers to a challenge."""
     submit = reach("mien.engine.submit:submit", extra="evaluate", purpose="Answering to a challenge")
-    names = ("split", "runtime", "device", "precision", "crop", "smooth")
-    how = {name: getattr(options, name) for name in names}
+    how = {name: getattr(options, name) for name in ("split", "runtime", "device", "precision", "others")}
+    usual = {"crop": "face", "smooth": 1, "features": None}
+    chosen = {"crop": options.crop, "smooth": options.smooth, "features": _features(options)}
+    how |= {name: value for name, value in chosen.items() if value != usual[name]}
     print(f"submission: {submit(options.model, options.dataset, out, root=options.data, **how)}")
     return 0
 

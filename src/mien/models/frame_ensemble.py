@@ -231,15 +231,17 @@ class FrameEnsemble(nn.Module):
     def __init__(self, config: Config, classes: int) -> None:
         super().__init__()
         self.config = config
-        self.trunks = nn.ModuleDict({name: Trunk(name, config) for name in config.backbones})
-        widths = {name: trunk.width for name, trunk in self.trunks.items()}
+        trunks = {name: Trunk(name, config) for name in config.backbones}
+        self.trunks = nn.ModuleDict(trunks)
+        widths = {name: trunk.width for name, trunk in trunks.items()}
         if config.fusion == "concat":
             widths = {"all": sum(widths.values())}
         self.members = nn.ModuleDict({name: Head(width, classes, config) for name, width in widths.items()})
 
     def frozen_parameters(self) -> frozenset[str]:
         """Names of parameters that training never moves."""
-        resting = {id(p) for trunk in self.trunks.values() for module in trunk.resting for p in module.parameters()}
+        trunks = [trunk for trunk in self.trunks.values() if isinstance(trunk, Trunk)]
+        resting = {id(p) for trunk in trunks for module in trunk.resting for p in module.parameters()}
         return frozenset(name for name, parameter in self.named_parameters() if id(parameter) in resting)
 
     def unused_parameters(self) -> frozenset[str]:

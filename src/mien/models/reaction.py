@@ -134,8 +134,13 @@ class Config:
         """
         if labels is None:
             raise ConfigError("reaction gives a number for each label and needs a label set")
-        kinds = {"a": SoundReaction, "v": FaceReaction}
-        return kinds.get(self.modalities, JointReaction)(self, len(labels))
+        match self.modalities:
+            case "a":
+                return SoundReaction(self, len(labels))
+            case "v":
+                return FaceReaction(self, len(labels))
+            case _:
+                return JointReaction(self, len(labels))
 
 
 class Outputs(NamedTuple):

@@ -57,6 +57,11 @@ def load(name: str | Path = DEFAULT_MODEL, **options: Any) -> AnyPredictor:
             f"Tiles are for models that find the faces themselves; {bundle.name!r} leaves that to a finder, which "
             "searches more finely the smaller min_face_px is"
         )
+    if bundle.task.get("name") == "classify_frames":
+        raise BundleError(
+            f"{bundle.name} answers for windows of labelled frames: `mien evaluate` measures it; to read clips take a "
+            "model of clips or of moments"
+        )
     if any(isinstance(spec, FeatureSpec) for spec in bundle.inputs.values()):
         return load_reactions(bundle, **options)
     clip = bundle.inputs.get("clip")

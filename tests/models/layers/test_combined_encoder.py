@@ -11,6 +11,8 @@ def test_the_first_third_is_the_input_and_the_others_are_both_parts():
     assert out.shape == (3, 4, 36)
     assert encoder.width == 36
     assert torch.equal(out[..., :12], x)
+    assert encoder.mha is not None
+    assert encoder.trans is not None
     torch.testing.assert_close(out[..., 12:24], encoder.mha(x)[0])
     torch.testing.assert_close(out[..., 24:], encoder.trans(x)[0])
     torch.testing.assert_close(looks.sum(-1), torch.ones(3, 2, 4))

@@ -29,7 +29,8 @@ class CausalConvolution(nn.Module):
 
     def weight(self) -> Float[Tensor, "D C k"]:
         """What is applied: each filter has the length ``weight_g``."""
-        return self.weight_v * (self.weight_g / self.weight_v.norm(dim=(1, 2), keepdim=True))
+        applied: Tensor = self.weight_v * (self.weight_g / self.weight_v.norm(dim=(1, 2), keepdim=True))
+        return applied
 
     def forward(self, x: Float[Tensor, "B C T"]) -> Float[Tensor, "B D T"]:
         return F.conv1d(F.pad(x, (self.before, 0)), self.weight(), self.bias, dilation=self.dilation)
