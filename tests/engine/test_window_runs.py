@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from mien.data.aff_wild2_writer import read_submission
 from mien.data.augment import Augment
 from mien.data.frame_windows import FrameWindows
 from mien.data.readers import read_dataset
@@ -22,6 +23,7 @@ from mien.engine.journal import read_journal
 from mien.engine.material import counts_in, gather, labels_in
 from mien.engine.measure_windows import answer_windows
 from mien.engine.optim import Optimizer, Schedule
+from mien.engine.submit import submit
 from mien.engine.views import views_of
 from mien.recipes import find
 from mien.runtime.bundle import Bundle, find_bundle
@@ -121,6 +123,18 @@ def test_each_labelled_frame_is_answered_once(tree: Path, trained: Path, tmp_pat
             assert own["label"] == row["label"]
             for name in AFF_WILD2.names:
                 assert float(row[f"p_{name}"]) == pytest.approx(float(own[f"p_{name}"]), rel=1e-4, abs=1e-6)
+
+
+def test_the_challenge_is_answered_for_every_frame(tree: Path, trained: Path, tmp_path: Path) -> None:
+    how = {"root": tree, "split": "valid", "crop": "whole", "progress": False}
+    answers = read_submission(submit(trained, "aff_wild2", tmp_path / "one.txt", **how))
+    assert {name: len(labels) for name, labels in answers.items()} == {"c": 12, "d": 12}
+    evaluate(trained, "aff_wild2", root=tree, crop="whole", out=tmp_path / "one", resamples=5, progress=False)
+    with (tmp_path / "one" / "answers.csv").open(newline="") as file:
+        told = {row["key"]: row["label"] for row in csv.DictReader(file) if row["key"].startswith("c#")}
+    assert told == {f"c#{n:05d}": label for n, label in enumerate(answers["c"], start=1) if n != 3}
+    equal = submit(trained, "aff_wild2", tmp_path / "two.txt", others=[trained], **how)
+    assert read_submission(equal) == answers
 
 
 def test_frames_are_learnt_by_heart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
