@@ -163,7 +163,11 @@ def ravdess_voice() -> Run:
 
 
 def pairs() -> Run:
-    """FERPlus faces and RAVDESS voices, paired, not recorded together; grey, 48 pixels, a single frame."""
+    """FERPlus faces and RAVDESS voices, paired, not recorded together; grey, 48 pixels, a single frame.
+
+    Rows ``a`` and ``v`` are each alone; with ``weights`` of voice and face from their bundles the fused network needs
+    two epochs.
+    """
     base = ravdess_voice()
     return replace(
         base,
