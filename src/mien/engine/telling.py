@@ -25,7 +25,8 @@ class Teller:
     Raises:
         ConfigError: if it is not known where the features are.
         BundleError: if they are of another encoder than those of the training.
-        DatasetError: if there is no such folder, it is damaged, or its encoder was never trained and that of the training was.
+        DatasetError: if there is no such folder, it is damaged, or its encoder was never trained, unlike that of the
+            training.
     """
 
     def __init__(self, bundle: Bundle, given: Mapping[str, str] | None) -> None:
