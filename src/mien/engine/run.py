@@ -16,6 +16,7 @@ from mien.data.scene_augment import SceneAugment
 from mien.data.splits import DataConfig
 from mien.engine.optim import Optimizer, Schedule
 from mien.schema.errors import ConfigError, MienError
+from mien.schema.inputs import FeatureSpec
 from mien.schema.tables import resolve
 
 
@@ -130,7 +131,8 @@ class Run:
         proportion: ``searched`` looks, after training, for the integers in proportion to which a network of voice and
             face adds their probabilities, on the selection part; ``given`` leaves those of the model.
         features: (input of the model, folder of ``mien features`` or name of a feature set inside the dataset); samples
-            that lack one of them are left out, also where the model does not take it.
+            that lack one of them are left out, also where the model does not take it. Of a model that is told of a face
+            at moments one such folder, or one with a NumPy file for each clip.
         random_features: take folders that an encoder with random weights wrote.
     """
 
@@ -165,8 +167,12 @@ class Run:
             return
         if self.task == "regress":
             self._check_regress()
-        elif self.features or self.random_features:
-            raise ConfigError(f"features and random_features are for the task regress; the task is {self.task!r}")
+        elif (self.features or self.random_features) and not _is_told_of_faces(self.model):
+            raise ConfigError(
+                f"features and random_features are for the task regress, and for models that are told of a face at "
+                f"moments, such as gcsa_av with visual_net=features; the task is {self.task!r}, the model "
+                f"{self.architecture!r}"
+            )
         mixed = self.augment.mixup or self.augment.cutmix
         if mixed and getattr(self.loss, "target", "distribution") == "label":
             raise ConfigError("augment.mixup and augment.cutmix mix the labels too: set loss.target to distribution")
@@ -179,11 +185,19 @@ class Run:
             raise ConfigError("augment varies pictures and sounds; the task regress reads features: leave it empty")
         if self.train.sizes:
             raise ConfigError("train.sizes are of pictures; the task regress reads features: leave them empty")
+        if _is_told_of_faces(self.model):
+            raise ConfigError(
+                f"{self.architecture!r} is told of a face at moments and learns classes: set task=classify"
+            )
 
 
 def _is_proportional(model: Any) -> bool:
     wanted = {"modality": "va", "fusion": "proportional", "fusion_weights": "grid"}
     return all(getattr(model, name, None) == value for name, value in wanted.items())
+
+
+def _is_told_of_faces(model: Any) -> bool:
+    return any(isinstance(spec, FeatureSpec) and spec.around_moment for spec in model.inputs().values())
 
 
 def to_json(value: Any) -> Any:

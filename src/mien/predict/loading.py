@@ -62,7 +62,13 @@ def load(name: str | Path = DEFAULT_MODEL, **options: Any) -> AnyPredictor:
             f"{bundle.name} answers for windows of labelled frames: `mien evaluate` measures it; to read clips take a "
             "model of clips or of moments"
         )
-    if any(isinstance(spec, FeatureSpec) for spec in bundle.inputs.values()):
+    specs = {name: spec for name, spec in bundle.inputs.items() if isinstance(spec, FeatureSpec)}
+    if told := [name for name, spec in specs.items() if spec.around_moment]:
+        raise BundleError(
+            f"{bundle.name} does not look at faces: it is told of them by {told[0]} that were computed before. `mien "
+            f"evaluate --features {told[0]}=DIR` measures it; to read videos take a gcsa_av with visual_net=rhcnn"
+        )
+    if specs:
         return load_reactions(bundle, **options)
     clip = bundle.inputs.get("clip")
     if "sound" in bundle.inputs or (isinstance(clip, ClipSpec) and clip.seconds is not None):

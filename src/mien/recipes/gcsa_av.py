@@ -42,6 +42,7 @@ FACE_ROWS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "visual_gcsa": {"model.visual_attn": "gcsa"},
         "visual_none": {"model.visual_attn": "none"},
         "visual_r3d18": {"model.visual_net": "r3d18"},
+        "visual_features": {"model.visual_net": "features", "features": (("face_features", "features/face"),)},
         "mesc_pre_sigmoid": {"model.mesc_sum": "pre_sigmoid"},
         "mesc_no_gate": {"model.mesc_gate": "none"},
         "mesc_shared": {"model.share_pointwise": True},
@@ -51,7 +52,10 @@ FACE_ROWS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "no_erasing": {"augment.erase": 0.0},
     }
 )
-"""What there is to vary of a network that looks: attention, trunk, frames, masks."""
+"""What there is to vary of a network that looks: attention, trunk, frames, masks.
+
+In ``visual_features`` it does not: a foreign network has looked, and its features lie in a folder.
+"""
 
 FUSION_ROWS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
