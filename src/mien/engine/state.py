@@ -1,6 +1,6 @@
 """All that changes during a run, how it is kept between two epochs, and what ``run.json`` says of it."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from mien.engine import checkpoint
 from mien.engine.material import Material, counts_in
+from mien.engine.optim import Plateau
 from mien.engine.pace import Pace
 from mien.engine.run import Run, to_json
 from mien.engine.surroundings import commit, surroundings
@@ -34,6 +35,7 @@ class State:
         best: best value of the monitored metric so far.
         best_epoch: when it was reached; -1 for never.
         bad_epochs: epochs since the last gain.
+        plateau: how often the rate has fallen, of a schedule that looks at the monitored value.
         commits: of the code that trained it, in order; several where a run went on with newer code.
     """
 
@@ -50,6 +52,7 @@ class State:
     best: float | None = None
     best_epoch: int = -1
     bad_epochs: int = 0
+    plateau: Plateau = field(default_factory=Plateau)
     commits: list[str] = field(default_factory=list)
 
     def note_commit(self) -> None:
@@ -77,6 +80,7 @@ def save_state(state: State, path: Path) -> None:
         "best": state.best,
         "best_epoch": state.best_epoch,
         "bad_epochs": state.bad_epochs,
+        "plateau": asdict(state.plateau),
         "commits": state.commits,
     }
     checkpoint.save(path, tensors, numbers)
@@ -97,6 +101,7 @@ def restore_state(state: State, path: Path) -> None:
     checkpoint.load_optimizer(state.optimizer, checkpoint.part("optimizer", tensors))
     state.pace.restore(numbers["pace"])
     state.best, state.best_epoch, state.bad_epochs = numbers["best"], numbers["best_epoch"], numbers["bad_epochs"]
+    state.plateau = Plateau(**numbers.get("plateau", {}))
     state.commits = list(numbers.get("commits", ()))
 
 
