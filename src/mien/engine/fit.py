@@ -97,7 +97,7 @@ def fit(
             scores = evaluate(state, size_px)
             state.pace.advance(share, size_px, time.monotonic() - started)
             is_best = keep_best(state, scores, size_px, out)
-            watch_plateau(state, scores)
+            state.watch_plateau(scores)
             journal.add({**row, **{f"select_{k}": v for k, v in scores.items()}, "best": int(is_best)})
             save_state(state, out / LAST)
             bar.epoch_done(scores, run.train.monitor)
@@ -171,8 +171,7 @@ def train_epoch(state: State, size_px: int, share: float, bar: Bar) -> dict[str,
     sums: dict[str, Tensor] = {}
     started, rate = time.monotonic(), 0.0
     for step, batch in enumerate(_on_device(state, faces, config.batch_size, drop_last=whole)):
-        now = pace.progress + share * step / steps
-        rate = config.optimizer.lr * config.schedule.factor(now, pace.epoch, state.plateau.falls)
+        rate = state.rate(pace.progress + share * step / steps)
         set_rate(state.optimizer, rate)
         parts = _step(state, batch, last=(step + 1) % config.accumulate == 0 or step + 1 == steps)
         for name, value in parts.items():
@@ -221,14 +220,6 @@ def keep_best(state: State, scores: Mapping[str, float], size_px: int, out: Path
     numbers = {"epoch": state.best_epoch, "scores": dict(scores), "size_px": size_px}
     checkpoint.save(out / BEST, state.judged.state_dict(), numbers)
     return True
-
-
-def watch_plateau(state: State, scores: Mapping[str, float]) -> None:
-    """Let the schedule see the value of the epoch that is over; those at a rate that was still rising don't count."""
-    config = state.run.train
-    if config.schedule.name == "plateau" and state.pace.progress > config.schedule.warm_up + 1e-9:
-        epoch = state.pace.epoch - 1
-        state.plateau.look(scores[config.monitor], epoch, config.schedule, config.monitor_mode)
 
 
 def finish(state: State, out: Path) -> Path:

@@ -1,5 +1,6 @@
 """All that changes during a run, how it is kept between two epochs, and what ``run.json`` says of it."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,18 @@ class State:
         now = commit() or "unknown"
         if self.commits[-1:] != [now]:
             self.commits.append(now)
+
+    def rate(self, progress: float) -> float:
+        """Learning rate at a share of the run that lies in the next epoch."""
+        config = self.run.train
+        return config.optimizer.lr * config.schedule.factor(progress, self.pace.epoch, self.plateau.falls)
+
+    def watch_plateau(self, scores: Mapping[str, float]) -> None:
+        """Let the schedule see the value of the epoch that is over; those in which the rate only rose don't count."""
+        config = self.run.train
+        if config.schedule.name == "plateau" and self.pace.progress > config.schedule.warm_up + 1e-9:
+            value, epoch = scores[config.monitor], self.pace.epoch - 1
+            self.plateau.look(value, epoch, config.schedule, config.monitor_mode)
 
     @property
     def judged(self) -> nn.Module:
