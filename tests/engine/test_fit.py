@@ -259,6 +259,19 @@ def test_a_plateau_needs_values_that_can_be_compared(fields):
         train_with(TINY, schedule=Schedule(name="plateau"), **fields)
 
 
+def test_the_selection_part_is_looked_at_every_so_many_epochs_and_after_the_last_one(tmp_path, no_export):
+    fit(train_with(TINY, epochs=5, keep="last", select_every=3), out=tmp_path / "last", progress=False)
+    rows = read_journal(tmp_path / "last" / "journal.csv")
+    assert [bool(row["select_accuracy"]) for row in rows] == [False, False, True, False, True]
+    assert [row["best"] for row in rows] == ["1"] * 5
+    assert json.loads((tmp_path / "last" / "run.json").read_text())["best_epoch"] == 4
+    fit(train_with(TINY, epochs=5, select_every=3), out=tmp_path / "best", progress=False)
+    kept = [row["epoch"] for row in read_journal(tmp_path / "best" / "journal.csv") if row["best"] == "1"]
+    assert kept in (["2"], ["2", "4"])
+    with pytest.raises(ConfigError, match=r"train\.select_every"):
+        train_with(TINY, select_every=0)
+
+
 def test_patience_ends_a_run_that_no_longer_gains(tmp_path, no_export):
     run = train_with(TINY, epochs=50, patience=2, min_delta=2.0)
     trained(run, tmp_path)

@@ -94,7 +94,7 @@ def fit(
             state.note_commit()
             size_px, share = _size_px(state), state.pace.share()
             row = train_epoch(state, size_px, share, bar)
-            scores = evaluate(state, size_px)
+            scores = evaluate(state, size_px) if state.is_looked_at else {}
             state.pace.advance(share, size_px, time.monotonic() - started)
             is_best = keep_best(state, scores, size_px, out)
             state.watch_plateau(scores)
@@ -203,20 +203,21 @@ def evaluate(state: State, size_px: int) -> dict[str, float]:
 
 
 def keep_best(state: State, scores: Mapping[str, float], size_px: int, out: Path) -> bool:
-    """Fourth chapter: keep the weights if no epoch at the final size was better, or in any case if the last counts."""
+    """Fourth chapter: keep the weights if no epoch at the final size was better, or in any case if the last counts.
+
+    ``scores`` is empty after an epoch that was not looked at.
+    """
     config = state.run.train
-    if config.monitor not in scores:
+    if scores and config.monitor not in scores:
         raise ConfigError(f"train.monitor is {config.monitor!r}; the task {state.run.task!r} has: {', '.join(scores)}")
     if config.sizes and size_px != config.sizes[-1][1]:
         return False
-    value = scores[config.monitor]
-    gain = float("inf") if state.best is None else value - state.best
-    if config.monitor_mode == "min" and state.best is not None:
-        gain = -gain
-    state.bad_epochs = 0 if gain > config.min_delta else state.bad_epochs + 1
+    gain = state.gain(scores[config.monitor]) if scores else 0.0
+    if scores:
+        state.bad_epochs = 0 if gain > config.min_delta else state.bad_epochs + 1
     if not gain > 0 and config.keep == "best":
         return False
-    state.best, state.best_epoch = value, state.pace.epoch - 1
+    state.best, state.best_epoch = scores.get(config.monitor, state.best), state.pace.epoch - 1
     numbers = {"epoch": state.best_epoch, "scores": dict(scores), "size_px": size_px}
     checkpoint.save(out / BEST, state.judged.state_dict(), numbers)
     return True

@@ -46,7 +46,9 @@ class TrainConfig:
         monitor_mode: whether more or less of it is better.
         keep: ``best`` is the epoch with the best value of ``monitor``, ``last`` the last one: then nothing is chosen by
             the selection part.
-        patience: stop after this many epochs without a gain of ``min_delta``; 0 is off.
+        select_every: epochs from one look at the selection part to the next; the last epoch has one in any case. With
+            ``keep="last"`` nothing depends on the looks between, which cost time.
+        patience: stop after this many looks without a gain of ``min_delta``; 0 is off.
         min_delta: smallest gain that counts for ``patience``.
         time_limit_min: the run is shortened so that it ends at this time, give or take half an epoch; 0 is off. The
             number of epochs then depends on the machine.
@@ -73,13 +75,14 @@ class TrainConfig:
     monitor: str = "accuracy"
     monitor_mode: Literal["max", "min"] = "max"
     keep: Literal["best", "last"] = "best"
+    select_every: int = 1
     patience: int = 0
     min_delta: float = 0.0
     time_limit_min: float = 0.0
     tensorboard: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "accumulate"):
+        for name in ("epochs", "batch_size", "accumulate", "select_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"train.{name} is at least 1; given: {getattr(self, name)}")
         for name in ("steps", "clip_norm", "sam_rho", "patience", "time_limit_min", "workers"):

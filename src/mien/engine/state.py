@@ -62,15 +62,29 @@ class State:
         if self.commits[-1:] != [now]:
             self.commits.append(now)
 
+    @property
+    def is_looked_at(self) -> bool:
+        """Whether the selection part is looked at after the next epoch, as after the last one in any case."""
+        return self.pace.left() <= 1 or (self.pace.epoch + 1) % self.run.train.select_every == 0
+
+    def gain(self, value: float) -> float:
+        """By how much the monitored value is better than the best so far; infinity for the first one."""
+        if self.best is None:
+            return float("inf")
+        return self.best - value if self.run.train.monitor_mode == "min" else value - self.best
+
     def rate(self, progress: float) -> float:
         """Learning rate at a share of the run that lies in the next epoch."""
         config = self.run.train
         return config.optimizer.lr * config.schedule.factor(progress, self.pace.epoch, self.plateau.falls)
 
     def watch_plateau(self, scores: Mapping[str, float]) -> None:
-        """Let the schedule see the value of the epoch that is over; those in which the rate only rose don't count."""
+        """Let the schedule see the value of the epoch that is over; those in which the rate only rose don't count.
+
+        ``scores`` is empty after an epoch that was not looked at.
+        """
         config = self.run.train
-        if config.schedule.name == "plateau" and self.pace.progress > config.schedule.warm_up + 1e-9:
+        if scores and config.schedule.name == "plateau" and self.pace.progress > config.schedule.warm_up + 1e-9:
             value, epoch = scores[config.monitor], self.pace.epoch - 1
             self.plateau.look(value, epoch, config.schedule, config.monitor_mode)
 

@@ -96,7 +96,7 @@ WITH_ROWS: Mapping[str, str] = MappingProxyType(
         "product_cross_small_synthetic": "mien.recipes.product_cross:ROWS",
         "product_cross_synthetic": "mien.recipes.product_cross:ROWS",
         "reaction_hume_reaction": "mien.recipes.reaction:ROWS",
-        "reaction_synthetic": "mien.recipes.reaction:ROWS",
+        "reaction_synthetic": "mien.recipes.reaction:DRAWN_ROWS",
     }
 )
 """The recipes that have rows, and where those are."""
