@@ -94,9 +94,10 @@ def fit(
             state.note_commit()
             size_px, share = _size_px(state), state.pace.share()
             row = train_epoch(state, size_px, share, bar)
-            scores = evaluate(state, size_px) if _is_looked_at(state) else {}
+            scores = evaluate(state, size_px) if state.is_looked_at else {}
             state.pace.advance(share, size_px, time.monotonic() - started)
             is_best = keep_best(state, scores, size_px, out)
+            state.watch_plateau(scores)
             journal.add({**row, **{f"select_{k}": v for k, v in scores.items()}, "best": int(is_best)})
             save_state(state, out / LAST)
             bar.epoch_done(scores, run.train.monitor)
@@ -170,7 +171,7 @@ def train_epoch(state: State, size_px: int, share: float, bar: Bar) -> dict[str,
     sums: dict[str, Tensor] = {}
     started, rate = time.monotonic(), 0.0
     for step, batch in enumerate(_on_device(state, faces, config.batch_size, drop_last=whole)):
-        rate = config.optimizer.lr * config.schedule.factor(pace.progress + share * step / steps, pace.epoch)
+        rate = state.rate(pace.progress + share * step / steps)
         set_rate(state.optimizer, rate)
         parts = _step(state, batch, last=(step + 1) % config.accumulate == 0 or step + 1 == steps)
         for name, value in parts.items():
@@ -211,7 +212,7 @@ def keep_best(state: State, scores: Mapping[str, float], size_px: int, out: Path
         raise ConfigError(f"train.monitor is {config.monitor!r}; the task {state.run.task!r} has: {', '.join(scores)}")
     if config.sizes and size_px != config.sizes[-1][1]:
         return False
-    gain = _gain(state, scores[config.monitor]) if scores else 0.0
+    gain = state.gain(scores[config.monitor]) if scores else 0.0
     if scores:
         state.bad_epochs = 0 if gain > config.min_delta else state.bad_epochs + 1
     if not gain > 0 and config.keep == "best":
@@ -220,16 +221,6 @@ def keep_best(state: State, scores: Mapping[str, float], size_px: int, out: Path
     numbers = {"epoch": state.best_epoch, "scores": dict(scores), "size_px": size_px}
     checkpoint.save(out / BEST, state.judged.state_dict(), numbers)
     return True
-
-
-def _gain(state: State, value: float) -> float:
-    if state.best is None:
-        return float("inf")
-    return state.best - value if state.run.train.monitor_mode == "min" else value - state.best
-
-
-def _is_looked_at(state: State) -> bool:
-    return state.pace.left() <= 1 or (state.pace.epoch + 1) % state.run.train.select_every == 0
 
 
 def finish(state: State, out: Path) -> Path:

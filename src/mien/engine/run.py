@@ -100,6 +100,15 @@ class TrainConfig:
             raise ConfigError("train.patience stops by the selection part, of which train.keep=last knows nothing")
         if self.sam_rho and self.accumulate > 1:
             raise ConfigError("train.sam_rho and train.accumulate > 1 don't go together; switch one of them off")
+        self._check_plateau()
+
+    def _check_plateau(self) -> None:
+        if self.schedule.name == "plateau" and (self.keep == "last" or self.sizes):
+            raise ConfigError(
+                "train.schedule.name=plateau lowers the rate by values of the selection part that can be compared: set "
+                f"train.keep to best and leave train.sizes empty, or take another schedule; given: {self.keep=}, "
+                f"{self.sizes=}"
+            )
 
     def size_px(self, progress: float) -> int | None:
         """Side of the input at a share of the run; ``None`` for the model's own side."""
