@@ -176,7 +176,7 @@ def pairs() -> Run:
     return replace(
         base,
         name="gcsa_av_pairs",
-        model=Config(frames=1, size_px=96, colour="grey", source_px=48),
+        model=Config(frames=1, size_px=64, colour="grey", source_px=48),
         data=DataConfig(reader="audio_visual_pairs"),
         loss=CoarseFine(unimodal=0.5),
         augment=replace(
