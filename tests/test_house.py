@@ -36,6 +36,7 @@ TESTED_BY = {
     "engine/evaluate_reactions.py": "engine/test_reaction_runs.py",
     "engine/features.py": "engine/test_reaction_runs.py",
     "engine/folds.py": "engine/test_clip_runs.py",
+    "engine/material_teacher.py": "engine/test_objective.py",
     "engine/material_sequences.py": "engine/test_reaction_runs.py",
     "engine/material_windows.py": "engine/test_window_runs.py",
     "engine/measure_clips.py": "engine/test_clip_runs.py",
