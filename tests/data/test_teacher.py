@@ -55,7 +55,7 @@ def test_answers_come_by_key_in_the_order_asked_for(teacher: Teacher) -> None:
     found = teacher.of(["d", "a", "d"], BASIC_7, **KNOWN)
     assert found.shape == (3, 2, 7)
     assert np.array_equal(found[:, 0], teacher.probabilities[[3, 0, 3]])
-    assert np.array_equal(found[:, 1], teacher.mirrored[[3, 0, 3]])  # type: ignore[index]
+    assert np.array_equal(found[:, 1], teacher.mirrored[[3, 0, 3]])
     assert replace(teacher, mirrored=None).of(["b"], BASIC_7, **KNOWN).shape == (1, 1, 7)
 
 

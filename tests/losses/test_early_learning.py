@@ -11,7 +11,7 @@ from mien.schema.labels import BASIC_7
 
 
 def build(**fields: float) -> EarlyLearningLoss:
-    return EarlyLearning(**{"samples": 20, **fields}).build(BASIC_7)  # type: ignore[arg-type]
+    return EarlyLearning(**{"samples": 20, **fields}).build(BASIC_7)
 
 
 def drawn(seed: int, rows: int = 6) -> Tensor:
@@ -80,7 +80,7 @@ def test_certain_answers_have_a_finite_loss() -> None:
     found = call(loss, logits, [0, 1, 2])
     found["loss"].backward()
     assert torch.isfinite(found["loss"])
-    assert torch.isfinite(logits.grad).all()  # type: ignore[arg-type]
+    assert torch.isfinite(logits.grad).all()
     assert (
         build()(SimpleNamespace(logits=drawn(0).bfloat16()), {"index": torch.arange(6)})["loss"].dtype == torch.float32
     )

@@ -54,4 +54,5 @@ def low_light(crop: NDArray[np.uint8], least: float, rng: np.random.Generator) -
     noise = rng.standard_normal(crop.shape[:2], np.float32)
     dim = left * crop.astype(np.float32)
     dim += (noise[..., None] if crop.ndim == 3 else noise) * np.sqrt((1 - left) * dim)
-    return np.rint(dim).clip(0, 255).astype(np.uint8)
+    noisy: NDArray[np.uint8] = np.rint(dim).clip(0, 255).astype(np.uint8)
+    return noisy

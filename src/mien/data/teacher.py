@@ -145,7 +145,8 @@ def read_teacher(path: Path) -> Teacher:
         raw = json.loads(str(columns["head"]))
         version, keys = raw.pop("schema_version"), tuple(columns["keys"].tolist())
         if version == SCHEMA_VERSION:
-            head = TeacherHead(**{name: tuple(v) if isinstance(v, list) else v for name, v in raw.items()})
+            told: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in raw.items()}
+            head = TeacherHead(**told)
     except OSError as error:
         raise DatasetError(
             f"{path} cannot be read ({error.strerror}); write it with: python -m mien.deploy.teach BUNDLE --out {path}"
