@@ -37,6 +37,7 @@ TESTED_BY = {
     "engine/features.py": "engine/test_reaction_runs.py",
     "engine/folds.py": "engine/test_clip_runs.py",
     "engine/material_moments.py": "engine/test_moment_runs.py",
+    "engine/material_teacher.py": "engine/test_objective.py",
     "engine/material_sequences.py": "engine/test_reaction_runs.py",
     "engine/material_windows.py": "engine/test_window_runs.py",
     "engine/measure_clips.py": "engine/test_clip_runs.py",

@@ -8,7 +8,6 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +25,9 @@ from mien.data.sequences import Sequences
 from mien.engine import checkpoint
 from mien.engine.finish import calibrated, export, with_proportion, with_threshold
 from mien.engine.journal import Journal, read_journal, write_json
-from mien.engine.material import Material, counts_in, gather, labels_in
+from mien.engine.material import gather, labels_in
 from mien.engine.memory import keep_freed_memory
+from mien.engine.objective import objective
 from mien.engine.optim import ascend, descend, moving_average, set_rate
 from mien.engine.pace import Pace
 from mien.engine.part import Loaded
@@ -138,7 +138,7 @@ def set_up(run: Run, root: Path | None, out: Path, *, resume: bool, device: str,
         model=model,
         optimizer=optimizer,
         average=average,
-        loss=_counted(run.loss, material).build(material.splits.labels),
+        loss=objective(run, material),
         task=task_from_json({"name": run.task}, material.splits.labels),
         pace=Pace(config=run.train),
     )
@@ -363,14 +363,6 @@ def _check_finite(loss: Tensor, epoch: int, step: int) -> None:
             f"The loss is not a number any more (epoch {epoch}, by step {step}). Lower train.optimizer.lr, set "
             f"train.clip_norm to 1, or train.precision to 32-true, and start with --resume from the epoch before."
         )
-
-
-def _counted(loss: Any, material: Material) -> Any:
-    """The loss with the number of training faces of each class, if it asks for it."""
-    if not getattr(loss, "needs_class_counts", False) or loss.class_counts:
-        return loss
-    counts = counts_in(material.train, len(material.splits.labels))
-    return replace(loss, class_counts=tuple(float(count) for count in counts))
 
 
 def _size_px(state: State) -> int:

@@ -24,6 +24,7 @@ from mien.data.scene_loader import Scenes
 from mien.data.splits import Labelled, Splits, data_fingerprint, make_splits
 from mien.engine.material_moments import moments, told
 from mien.engine.material_sequences import Bound, bound, sequences
+from mien.engine.material_teacher import attach_teacher
 from mien.engine.material_windows import frame_windows
 from mien.engine.part import Loaded, Part, varied
 from mien.engine.run import Run
@@ -58,6 +59,7 @@ class Material:
         dropped: samples left out, by reason.
         features: of a run of features, by name, where they are from and what encoder made them; see
             :func:`mien.engine.features.describe`.
+        teacher: of a run with a teacher, whose answers it learns from; see :meth:`mien.data.teacher.Teacher.describe`.
     """
 
     splits: Splits
@@ -67,6 +69,7 @@ class Material:
     alignment: dict[str, dict[str, int]]
     dropped: dict[str, int]
     features: dict[str, dict[str, Any]] = field(default_factory=dict)
+    teacher: dict[str, Any] = field(default_factory=dict)
 
 
 def gather(run: Run, root: Path | None, *, progress: bool = True) -> Material:
@@ -75,7 +78,7 @@ def gather(run: Run, root: Path | None, *, progress: bool = True) -> Material:
     Raises:
         ConfigError: if the task and the model do not go together.
         DatasetError: if nothing is left to train on or to select by, a model of clips is given pictures, one that only
-            listens is given what is mute, or features cannot be used.
+            listens is given what is mute, or features or the answers of a teacher cannot be used.
     """
     samples = read_dataset(run.data.reader, root)
     fingerprint = data_fingerprint(samples)
@@ -107,6 +110,7 @@ def gather(run: Run, root: Path | None, *, progress: bool = True) -> Material:
         alignment={name: part.alignment for name, part in parts.items()},
         dropped={reason: count for reason, count in dropped.items() if count},
         features=features.described if features is not None else {},
+        teacher=attach_teacher(run, parts["train"].loaded, splits.labels, fingerprint),
     )
 
 

@@ -127,6 +127,9 @@ class Run:
         task: name in ``TASKS``; ``regress`` learns strengths from features, ``classify_frames`` the expression of each
             frame of a window.
         loss: configuration of the training loss.
+        added: configurations of further losses, added to it, such as ``Distillation`` or ``EarlyLearning``; one that
+            takes the place of a share of what stands before it has ``replaces``.
+        teacher: file of a teacher's answers that ``python -m mien.deploy.teach`` wrote, for a loss that learns from it.
         augment: how training faces are varied, or, to find them, whole pictures.
         train: the loop.
         seed: of the weights, the order, the augmentation and the dropout.
@@ -151,6 +154,8 @@ class Run:
     data: DataConfig
     task: Literal["classify", "landmarks", "detect", "regress", "classify_frames"] = "classify"
     loss: Any
+    added: tuple[Any, ...] = ()
+    teacher: str | None = None
     augment: Augment | SceneAugment = field(default_factory=Augment)
     train: TrainConfig = field(default_factory=TrainConfig)
     seed: int = 0
@@ -174,6 +179,11 @@ class Run:
             raise ConfigError("augment is a SceneAugment where the task is detect, and an Augment in all other runs")
         if isinstance(self.augment, SceneAugment):
             return
+        if wrong := [one for one in self.added if not hasattr(one, "build")]:
+            raise ConfigError(
+                f"added takes configurations of losses, as "
+                f'[{{"type": "mien.losses.distillation:Distillation", "weight": 0.5}}]; given: {wrong[0]!r}'
+            )
         if self.task == "regress":
             self._check_regress()
         elif (self.features or self.random_features) and not _is_told_of_faces(self.model):
@@ -188,6 +198,9 @@ class Run:
         if mixed and self.task in ("landmarks", "classify_frames"):
             what = "landmarks" if self.task == "landmarks" else "frames of windows"
             raise ConfigError(f"augment.mixup and augment.cutmix are for classes; {what} cannot be mixed")
+        knowing = [type(one).__name__ for one in (self.loss, *self.added) if getattr(one, "needs_samples", False)]
+        if mixed and knowing:
+            raise ConfigError(f"{knowing[0]} knows each face, so none may be mixed: set augment.mixup and cutmix to 0")
 
     def _check_regress(self) -> None:
         if self.augment != Augment():

@@ -152,6 +152,7 @@ def record_of(state: State) -> dict[str, Any]:
             "alignment": material.alignment,
             "dropped": material.dropped,
             **({"features": material.features} if material.features else {}),
+            **({"teacher": material.teacher} if material.teacher else {}),
         },
         "sampler": run.train.sampler,
         "parameters": sum(p.numel() for p in state.network.parameters()),
