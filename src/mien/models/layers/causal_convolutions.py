@@ -32,6 +32,11 @@ class CausalConvolution(nn.Module):
         applied: Tensor = self.weight_v * (self.weight_g / self.weight_v.norm(dim=(1, 2), keepdim=True))
         return applied
 
+    @torch.no_grad()
+    def settle_for_rounding(self) -> None:
+        """Bring each ``weight_v`` to the length 1, which changes no answer: decay makes it too small for float16."""
+        self.weight_v.div_(self.weight_v.norm(dim=(1, 2), keepdim=True))
+
     def forward(self, x: Float[Tensor, "B C T"]) -> Float[Tensor, "B D T"]:
         return F.conv1d(F.pad(x, (self.before, 0)), self.weight(), self.bias, dilation=self.dilation)
 
