@@ -80,8 +80,8 @@ def export_bundle(
 def round_to_half(module: nn.Module) -> nn.Module:
     """Round every weight and buffer, in place, to a value that float16 has; they stay float32.
 
-    Shipped weights are float16, so this comes before any figure that is reported. A part whose weights have a scale that
-    does not matter, and could be lost, brings them to a fit one in ``settle_for_rounding``.
+    Shipped weights are float16, so this comes before any figure that is reported. A part whose weights have a scale
+    that does not matter, and could be lost, brings them to a fit one in ``settle_for_rounding``.
 
     Raises:
         BundleError: if a value is not finite or exceeds the range of float16.
