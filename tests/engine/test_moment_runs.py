@@ -332,6 +332,8 @@ def test_voices_alone_are_learnt_and_pooled_by_utterance(tmp_path: Path) -> None
     assert material.alignment == {"train": {}, "select": {}}
     bundle = find_bundle(fit(run, root=root, out=out, progress=False))
     assert bundle.inputs.keys() == {"sound"}
+    assert bundle.licences["training_data"] == "CC BY-NC-SA 4.0"
+    assert "not commercial" in bundle.licences["weights"]
     report = evaluate(bundle, "ravdess", root=root, resamples=5, progress=False)
     assert report["faces"] == 8
     assert report["alignment"] == {"voice alone": 8}

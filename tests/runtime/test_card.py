@@ -1,7 +1,9 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 from mien.runtime.bundle import Bundle
 from mien.runtime.card import render_card
+from mien.schema.inputs import FlagSpec, SoundSpec
 
 FIGURES = {
     "data": "FERPlus, validation, half B: 1,600 faces",
@@ -51,6 +53,18 @@ def test_limits_and_use_are_those_of_the_task(make_bundle: Callable[..., Bundle]
     assert "recall of each" in classifier
     assert "68 points" in pointer
     assert "recall of each" not in pointer
+
+
+def test_a_card_speaks_of_voices_where_the_model_listens(make_bundle: Callable[..., Bundle]) -> None:
+    bundle = make_bundle()
+    assert "shows in a picture" in render_card(bundle)
+    assert "what a face shows" in render_card(bundle)
+    voice = render_card(replace(bundle, inputs={"sound": SoundSpec()}))
+    assert "Names the expression in a voice" in voice
+    assert "what a voice shows" in voice
+    both = render_card(replace(bundle, inputs={**bundle.inputs, "sound": SoundSpec(), "has_sound": FlagSpec()}))
+    assert "at a moment from face and voice" in both
+    assert "what a face or voice shows" in both
 
 
 def test_the_card_prints_figures_with_intervals_and_counts(make_bundle: Callable[..., Bundle]) -> None:

@@ -21,7 +21,9 @@ from mien.tasks.detect import Detect, corners
 from mien.tasks.fuse import Proportion, find_proportion
 
 EXPORT = "mien.deploy.export:export_bundle"
-CODE_LICENCE = WEIGHTS_LICENCE = "Apache-2.0"
+CODE_LICENCE = "Apache-2.0"
+WEIGHTS_LICENCE = {True: "Apache-2.0", False: "as the training data: research, not commercial"}
+"""By whether weights that learn from a dataset may be used commercially."""
 
 
 def calibrated(run: Run, labels: LabelSet, outputs: Mapping[str, NDArray[Any]], label: NDArray[np.int64]) -> Any:
@@ -135,6 +137,6 @@ def export(
             "images_per_s": record["images_per_s"],
         },
         samples=samples,
-        licences={"code": CODE_LICENCE, "weights": WEIGHTS_LICENCE, "training_data": reader.licence},
+        licences={"code": CODE_LICENCE, "weights": WEIGHTS_LICENCE[reader.commercial], "training_data": reader.licence},
     )
     return Path(bundle.path)

@@ -8,6 +8,18 @@ from mien.schema.inputs import ClipSpec, FeatureSpec, FlagSpec, InputSpec, Landm
 if TYPE_CHECKING:
     from mien.runtime.bundle import Bundle
 
+_HEARS = {
+    True: (
+        "Names the expression in a voice, moment by moment, whatever is said. Research on expression in speech, and as "
+        "a listener of models that read face and voice."
+    ),
+    False: (
+        "Names the expression at a moment from face and voice, and from either alone where the other is missing. "
+        "Annotating clips with sound, research on expression."
+    ),
+}
+"""Of a classifier that listens, by whether it does nothing else."""
+
 _PURPOSE = {
     "classify": (
         "Names the expression that a face shows in a picture. Reading photos in bulk, annotating video, research on "
@@ -30,7 +42,7 @@ _PURPOSE = {
     ),
 }
 _OUT_OF_SCOPE = (
-    "An expression is what a face shows, not what a person feels. Do not use it to decide about people: hiring, "
+    "An expression is what a {shown} shows, not what a person feels. Do not use it to decide about people: hiring, "
     "proctoring, policing, lie detection, or watching workers and pupils (prohibited in the European Union, "
     "Regulation 2024/1689, article 5(1)(f))."
 )
@@ -41,7 +53,7 @@ _LIMITS = (
 _LIMITS_OF = {
     "classify": (
         " Rare classes are recognised far less often than common ones: see the recall of each. A probability is "
-        "calibrated for faces like those of the training data."
+        "calibrated for {shown}s like those of the training data."
     ),
     "detect": (
         " Faces that are small in the picture are missed; tiles help. Rare classes are recognised far less often than "
@@ -62,14 +74,15 @@ _LIMITS_OF = {
 
 def render_card(bundle: "Bundle") -> str:
     """The text of ``README.md``, from nothing but the bundle's description."""
-    task = str(bundle.task.get("name"))
+    task, hears = str(bundle.task.get("name")), "sound" in bundle.inputs
+    shown = "face" if not hears else "voice" if len(bundle.inputs) == 1 else "face or voice"
     parts = [
         f"# {bundle.name}",
         _facts(bundle),
         "## Use",
-        _PURPOSE.get(task, ""),
-        f"**Not for:** {_OUT_OF_SCOPE}",
-        f"**Limits:** {_LIMITS}{_LIMITS_OF.get(task, '')}",
+        _HEARS[len(bundle.inputs) == 1] if hears else _PURPOSE.get(task, ""),
+        f"**Not for:** {_OUT_OF_SCOPE.format(shown=shown)}",
+        f"**Limits:** {_LIMITS}{_LIMITS_OF.get(task, '').format(shown=shown)}",
         "## Licences",
         _table(("of the", "licence"), ((k.replace("_", " "), v) for k, v in bundle.licences.items())),
         "## Where it came from",

@@ -37,6 +37,7 @@ class ReaderEntry:
         expected_classes: published number of samples by split and class, in the order of the label set.
         expected_folds: published number of samples that each fold, counted from 1, holds back.
         licence: what one may do with it, in a phrase.
+        commercial: whether weights that learn from it may be used commercially, as far as its licence tells.
         page: file name of its page in ``docs/datasets``.
     """
 
@@ -50,6 +51,7 @@ class ReaderEntry:
     expected_classes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     expected_folds: tuple[int, ...] = ()
     licence: str
+    commercial: bool = True
     page: str
 
 
@@ -75,6 +77,7 @@ READERS: Mapping[str, ReaderEntry] = MappingProxyType(
                 "test": (329, 74, 160, 1185, 478, 162, 680),
             },
             licence="research only, on application",
+            commercial=False,
             page="raf_db.md",
         ),
         "raf_db_original": ReaderEntry(
@@ -88,6 +91,7 @@ READERS: Mapping[str, ReaderEntry] = MappingProxyType(
                 "test": (329, 74, 160, 1185, 478, 162, 680),
             },
             licence="research only, on application",
+            commercial=False,
             page="raf_db.md",
         ),
         "affectnet": ReaderEntry(
@@ -97,6 +101,7 @@ READERS: Mapping[str, ReaderEntry] = MappingProxyType(
             folder="affectnet",
             expected={"train": (287651,), "valid": (4000, 3999)},
             licence="research only, on application",
+            commercial=False,
             page="affectnet.md",
         ),
         "expw": ReaderEntry(
@@ -106,6 +111,7 @@ READERS: Mapping[str, ReaderEntry] = MappingProxyType(
             folder="expw",
             expected={"train": (91793,)},
             licence="research only; pictures from the web, rights not cleared",
+            commercial=False,
             page="expw.md",
         ),
         "dfew": ReaderEntry(
@@ -117,6 +123,7 @@ READERS: Mapping[str, ReaderEntry] = MappingProxyType(
             expected_classes={"train": (2445, 1894, 2669, 2173, 1469, 145, 902)},
             expected_folds=(2341, 2341, 2340, 2339, 2336),
             licence="research only, on application",
+            commercial=False,
             page="dfew.md",
         ),
         "ferv39k": ReaderEntry(
@@ -130,6 +137,7 @@ READERS: Mapping[str, ReaderEntry] = MappingProxyType(
                 "test": (1473, 1393, 1958, 1487, 638, 467, 431),
             },
             licence="research only, on application",
+            commercial=False,
             page="ferv39k.md",
         ),
         "mafw": ReaderEntry(
@@ -141,6 +149,7 @@ READERS: Mapping[str, ReaderEntry] = MappingProxyType(
             expected_classes={"train": (1390, 639, 625, 1242, 1138, 1470, 1072, 236, 916, 262, 182)},
             expected_folds=(1839, 1837, 1833, 1832, 1831),
             licence="research only, on application",
+            commercial=False,
             page="mafw.md",
         ),
         "afew": ReaderEntry(
@@ -151,6 +160,7 @@ READERS: Mapping[str, ReaderEntry] = MappingProxyType(
             expected={"train": (773,), "valid": (383, 381)},
             expected_classes={"train": (133, 74, 81, 150, 144, 117, 74)},
             licence="research only, on application",
+            commercial=False,
             page="afew.md",
         ),
         "aff_wild2": ReaderEntry(
@@ -159,6 +169,7 @@ READERS: Mapping[str, ReaderEntry] = MappingProxyType(
             labels="aff_wild2",
             folder="aff_wild2",
             licence="research only, on application",
+            commercial=False,
             page="aff_wild2.md",
         ),
         "ravdess": ReaderEntry(
@@ -168,6 +179,7 @@ READERS: Mapping[str, ReaderEntry] = MappingProxyType(
             folder="speech",
             expected={"train": (960, 1664), "valid": (240, 372), "test": (240, 416)},
             licence="CC BY-NC-SA 4.0",
+            commercial=False,
             page="ravdess.md",
         ),
         "crema_d": ReaderEntry(
@@ -185,6 +197,7 @@ READERS: Mapping[str, ReaderEntry] = MappingProxyType(
             folder="hume_reaction",
             expected={"train": (15806,), "valid": (4657,), "test": (4604,)},
             licence="research only, on application",
+            commercial=False,
             page="hume_reaction.md",
         ),
         "audio_visual_pairs": ReaderEntry(
@@ -193,6 +206,7 @@ READERS: Mapping[str, ReaderEntry] = MappingProxyType(
             labels="basic_7",
             folder=".",
             licence="as FERPlus and RAVDESS: research, not commercial",
+            commercial=False,
             page="audio_visual_pairs.md",
         ),
         "folder": ReaderEntry(
