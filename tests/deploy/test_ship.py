@@ -46,8 +46,11 @@ def test_a_run_becomes_a_measured_bundle_with_its_record(run: Path, drawn: list[
     assert report["bundle"]["task"] == dict(shipped.task)
     card = (shipped.path / "README.md").read_text(encoding="utf-8")
     assert "End to end: 3 faces" in card
+    assert "Against disturbances: accuracy (WAR) on the same" in card
+    assert "| box shifted | 5 %: " in card
     assert "Looked at." in card
-    again = ship(run, "mine", into=tmp_path / "weights", scenes=0, progress=False)
+    again = ship(run, "mine", into=tmp_path / "weights", scenes=0, robustness=False, progress=False)
+    assert "Against disturbances" not in (again.path / "README.md").read_text(encoding="utf-8")
     assert again.task == shipped.task
 
 
@@ -57,7 +60,7 @@ def test_the_record_of_the_run_before_ships_too_without_its_place(run: Path, dra
     record = json.loads((run / "run.json").read_text(encoding="utf-8"))
     record["run"]["init"] = str(before / "bundle")
     (run / "run.json").write_text(json.dumps(record), encoding="utf-8")
-    shipped = ship(run, "mine", into=tmp_path / "weights", scenes=0, progress=False)
+    shipped = ship(run, "mine", into=tmp_path / "weights", scenes=0, robustness=False, progress=False)
     assert {file.name for file in (shipped.path / "started_from").iterdir()} == {"run.json", "journal.csv"}
     text = (shipped.path / "run.json").read_text(encoding="utf-8")
     assert json.loads(text)["run"]["init"] == "runs/r/bundle"
