@@ -24,8 +24,8 @@ PER_CLASS: dict[str, Callable[[NDArray[Any]], NDArray[np.float64]]] = {
     "f1": classification.f1_of,
 }
 COVERAGES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-FEW = 50
-"""Of a class with fewer faces the mean over the other classes is told too, as a few of them move it by points."""
+FEW, FEW_RATIO = 50, 0.2
+"""Of a class with fewer faces, also as a share of those of a mean class, the mean over the others is told too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +185,8 @@ def _without_few(
         rows = [row for row, count in enumerate(counts) if count and row != left_out]
         return lambda matrix: classification.mean_recall_of(matrix, rows)
 
-    few = {name: row for row, name in enumerate(labels.names) if 0 < counts[row] < FEW and counts[row] < len(truth)}
+    limit = min(FEW, FEW_RATIO * len(truth) / len(labels))
+    few = {name: row for row, name in enumerate(labels.names) if 0 < counts[row] < limit}
     found = how.of_confusion({name: over_others(row) for name, row in few.items()}, truth, predicted, len(labels))
     return {name: value.to_json() for name, value in found.items()}
 
