@@ -1,6 +1,7 @@
 import json
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from mien.data import synthetic
 from mien.deploy.ship import main, ship
 from mien.engine import end_to_end, evaluate
+from mien.engine.robustness import robustness_figures
 from mien.runtime.bundle import read_bundle
 from mien.schema.errors import ConfigError
 from mien.schema.sample import Sample, Targets
@@ -30,6 +32,8 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Sample]:
     for sample in synthetic.samples(120, seed=3):
         votes = ((str(sample.targets.label), 8.0),)
         faces.append(replace(sample, split="valid", targets=Targets(votes=votes, landmarks=sample.targets.landmarks)))
+    one_kind = partial(robustness_figures, kinds=("shift",))
+    monkeypatch.setattr(evaluate, "robustness_figures", one_kind)
     for module in (evaluate, end_to_end):
         monkeypatch.setattr(module, "read_dataset", lambda name, root: faces)
     return faces

@@ -18,13 +18,14 @@ from mien.engine.disturbance_sheet import FACE_PX, disturbance_sheet, disturbed_
 from mien.engine.evaluate import evaluate
 from mien.engine.measure import answer
 from mien.engine.report_robustness import PAGE, PICTURE, ROWS, caption, summary
-from mien.engine.robustness import can_be_disturbed
+from mien.engine.robustness import can_be_disturbed, robustness_figures
+from mien.media.image import write_image
 from mien.predict.outline import PAGE as PAGE_COLOUR
 from mien.runtime.bundle import Bundle, read_bundle, revise_bundle
 from mien.runtime.session import open_session
 from mien.schema.errors import ConfigError
 from mien.schema.inputs import PictureSpec
-from mien.schema.sample import Sample, Targets
+from mien.schema.sample import File, Sample, Targets
 
 SMALL = ("blur", "hand", "rotation")
 
@@ -32,7 +33,7 @@ SMALL = ("blur", "hand", "rotation")
 @pytest.fixture(autouse=True)
 def few_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
     """A kind of pixels, one of covers and one of boxes, and no paper that has measured on them."""
-    monkeypatch.setattr(evaluate_module, "robustness_figures", _with_few_kinds(evaluate_module.robustness_figures))
+    monkeypatch.setattr(evaluate_module, "robustness_figures", _with_few_kinds(robustness_figures))
     monkeypatch.setattr(evaluate_module, "resolve", lambda target: lambda *names: [])
 
 
@@ -40,13 +41,23 @@ def _with_few_kinds(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *given, **options: function(*given, **{"kinds": SMALL, **options})
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Drawn once for all tests, which read them often."""
+    drawn = tmp_path_factory.mktemp("drawn")
+    for number in range(120):
+        write_image(drawn / f"{number}.png", synthetic.render(number, 3)[0])
+    return drawn
+
+
 @pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Sample]:
+def drawn(monkeypatch: pytest.MonkeyPatch, folder: Path) -> list[Sample]:
     """Drawn faces in the clothes of the validation part of FERPlus."""
     faces: list[Sample] = []
     for number, sample in enumerate(synthetic.samples(120, seed=3)):
         targets = Targets(votes=((str(sample.targets.label), 8.0),), landmarks=sample.targets.landmarks)
-        faces.append(replace(sample, split="valid", targets=targets, subject=f"person {number // 2}"))
+        source = File(folder / f"{number}.png")
+        faces.append(replace(sample, source=source, split="valid", targets=targets, subject=f"person {number // 2}"))
     monkeypatch.setattr(evaluate_module, "read_dataset", lambda name, root: faces)
     return faces
 

@@ -73,4 +73,5 @@ def test_landmarks_outside_the_crop_are_no_fault() -> None:
             behind_hand(FACE, points, 0.5, True),
             half_hidden(FACE, points, 0.5, False, 9.0),
         ):
-            assert (seen.dtype, seen.shape) == (np.uint8, FACE.shape)
+            assert seen.dtype == np.uint8
+            assert seen.shape == FACE.shape

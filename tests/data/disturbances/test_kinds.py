@@ -27,7 +27,8 @@ def test_a_crop_stays_a_crop_and_comes_out_the_same_again(name: str, severity: i
     plain = cut(IMAGE, right(64), 64)
     before = plain.copy()
     first = seen(disturbance)
-    assert (first.dtype, first.shape) == (np.uint8, (64, 64, 3))
+    assert first.dtype == np.uint8
+    assert first.shape == (64, 64, 3)
     assert (first == seen(Disturbance(name, severity, 7))).all()
     assert (first != plain).any()
     disturbance.altered(plain, POINTS, "k")

@@ -19,7 +19,8 @@ def test_a_cast_has_its_hue_its_ratio_and_the_luminance_of_before(turn: float) -
     assert gains.argmax() == round(3 * turn)
     assert gains.max() / gains.min() == pytest.approx(2.0)
     shown = tinted(GREY, gains)
-    assert (shown.dtype, shown.shape) == (np.uint8, GREY.shape)
+    assert shown.dtype == np.uint8
+    assert shown.shape == GREY.shape
     assert luminance(shown) == pytest.approx(luminance(GREY), rel=0.02)
     assert np.ptp(shown[0, 0].astype(int)) > 30
 

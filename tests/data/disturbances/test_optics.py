@@ -32,7 +32,9 @@ def test_jpeg_is_that_of_the_library_and_keeps_the_order_of_colours() -> None:
     assert np.abs(coded(red, 90).astype(int) - red).max() < 12
     done, file = cv2.imencode(".jpg", NOISE[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 20])
     assert done
-    assert (coded(NOISE, 20) == cv2.imdecode(file, cv2.IMREAD_COLOR)[..., ::-1]).all()
+    read = cv2.imdecode(file, cv2.IMREAD_COLOR)
+    assert read is not None
+    assert (coded(NOISE, 20) == read[..., ::-1]).all()
     worse = [np.abs(coded(NOISE, quality).astype(int) - NOISE).mean() for quality in (90, 30, 5)]
     assert worse == sorted(worse)
     with pytest.raises(ConfigError, match=r"lies in 1\.\.100; given: 0"):

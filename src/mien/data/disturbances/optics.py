@@ -50,7 +50,9 @@ def coded(crop: Rgb, quality: int) -> Rgb:
         raise ConfigError(f"The quality of a JPEG lies in 1..100; given: {quality}")
     done, file = cv2.imencode(".jpg", cv2.cvtColor(crop, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
     assert done
-    return np.asarray(cv2.cvtColor(cv2.imdecode(file, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB), np.uint8)
+    read = cv2.imdecode(file, cv2.IMREAD_COLOR)
+    assert read is not None
+    return np.asarray(cv2.cvtColor(read, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def made_small(crop: Rgb, size_px: int) -> Rgb:
