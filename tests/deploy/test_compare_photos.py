@@ -33,7 +33,7 @@ def test_from_the_shell(tiny_bundle: Path, photos: Path, tmp_path: Path, capsys:
     with pytest.raises(SystemExit) as stopped:
         main([str(tiny_bundle), str(tiny_bundle), str(photos), "--out", str(out)])
     assert stopped.value.code == 0
-    assert capsys.readouterr().out == f"1 faces, 0 answered otherwise: {out}\n"
+    assert capsys.readouterr().err == f"1 faces, 0 answered otherwise: {out}\n"
     assert out.is_file()
     with pytest.raises(SystemExit) as stopped:
         main(["nothing", str(tiny_bundle), str(photos), "--out", str(out)])
