@@ -1,6 +1,6 @@
 """How far a model of single faces falls when its faces are disturbed: accuracy by kind and severity, with intervals."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mien.data.disturbances.kinds import KINDS, REFERENCE_PX, Disturbance
 from mien.engine.ensemble import answers_of, as_one, averaged
-from mien.engine.measure import tracked
+from mien.engine.measure import Answers, tracked
 from mien.engine.score import FROM_CONFUSION, Resampling
 from mien.metrics.bootstrap import repeated_interval
 from mien.runtime.bundle import Bundle
@@ -99,7 +99,7 @@ def _answers(
     samples: Sequence[Sample],
     disturbance: Disturbance,
     settings: Mapping[str, Any],
-) -> Any:
+) -> Iterator[Answers]:
     quietly = {**settings, "progress": False, "disturbance": disturbance}
     return (answers_of(member, session, samples, **quietly) for member, session in zip(members, sessions, strict=True))
 
