@@ -146,6 +146,49 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_frames(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a bundle that answers each of 16 frames, 32 pixels, by its colours and those of its window."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    from mien.runtime.bundle import Bundle, write_bundle
+    from mien.schema.inputs import ClipSpec
+    from mien.schema.labels import AFF_WILD2
+
+    spec = ClipSpec(n_frames=16, segments=1, per_segment=16, stride=16, size_px=32)
+    rng, floats, classes = np.random.default_rng(4), TensorProto.FLOAT, len(AFF_WILD2)
+    weights = {name: rng.normal(0, 1, (3, classes)).astype(np.float16) for name in ("own", "shared")}
+    nodes = [
+        helper.make_node("ReduceMean", ["clip", "sides"], ["colours"], keepdims=0),
+        helper.make_node("ReduceMean", ["colours", "frames"], ["mean"], keepdims=1),
+        helper.make_node("MatMul", ["colours", "own"], ["of_frame"]),
+        helper.make_node("MatMul", ["mean", "shared"], ["of_window"]),
+        helper.make_node("Add", ["of_frame", "of_window"], ["logits"]),
+    ]
+    axes = {"sides": np.array([3, 4], np.int64), "frames": np.array([1], np.int64)}
+    constants = {**axes, **{name: values.astype(np.float32) for name, values in weights.items()}}
+    graph = helper.make_graph(
+        nodes,
+        "frames",
+        [helper.make_tensor_value_info("clip", floats, ["batch", *spec.shape])],
+        [helper.make_tensor_value_info("logits", floats, ["batch", 16, classes])],
+        [numpy_helper.from_array(values, name) for name, values in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    bundle = Bundle(
+        path=tmp_path_factory.mktemp("bundles") / "tiny_frames",
+        name="tiny_frames",
+        model="linear",
+        model_config={},
+        inputs={"clip": spec},
+        labels=AFF_WILD2,
+        task={"name": "classify_frames", "temperature": 1.0, "min_score": 0.0},
+        provenance={"recipe": "none", "seed": 0, "commit": "none", "data_fingerprint": "none"},
+        licences={"code": "Apache-2.0", "weights": "Apache-2.0", "training_data": "none"},
+    )
+    return write_bundle(bundle, weights, model.SerializeToString()).path
+
+
+@pytest.fixture(scope="session")
 def tiny_detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a bundle that sees whole pictures, 64 pixels, and always finds two faces, of the labels of RAF-DB.
 

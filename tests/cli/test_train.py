@@ -57,6 +57,16 @@ def test_what_to_try_is_what_the_model_reads(mien, fitted, recipe: str, source: 
     assert f"mien predict {source} --model" in mien("train", recipe)[1]
 
 
+def test_a_model_that_is_told_of_faces_is_measured_and_its_folder_can_be_set(mien, fitted) -> None:
+    recipe = "gcsa_av_aff_wild2_visual_features"
+    out = mien("train", recipe, "--set.features", "face_features", "own/face")[1]
+    ((run, _),) = fitted
+    assert run.features == (("face_features", "own/face"),)
+    assert "mien evaluate" in out
+    assert "--dataset aff_wild2" in out
+    assert "mien predict" not in out
+
+
 def test_every_field_can_be_set_by_its_path(mien, fitted) -> None:
     words = "--set.train.optimizer.lr 0.5 --set.model.dot False --set.data.limit 8 --set.train.sizes 0 32 0.5 48"
     mien("train", TINY, "--seed", 7, "--init", "tiny", "--out", "o", *words.split())

@@ -1,5 +1,7 @@
 """Augmentation: what it may change, by how much, and that the seed alone decides."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -103,6 +105,39 @@ def test_tone_follows_its_formula():
     assert np.abs(augment_crop(ramp, config, rng(7)) - (255 * wanted).clip(0, 255)).max() <= 0.5 + 1e-6
 
 
+def test_what_is_switched_off_draws_nothing():
+    """The next draw is that of the version in which there were no casts and no dim rooms yet."""
+    generators = [rng(seed) for seed in (3, 4, 5)]
+    for generator in generators:
+        augment_crop(CROP, EVERYTHING, generator)
+    assert [generator.random() for generator in generators] == [
+        0.21202523074880597,
+        0.23954758749184546,
+        0.9569329206459471,
+    ]
+    flat = CROP[..., 0].copy()
+    coloured = replace(EVERYTHING, grey=0.5, colour_cast=0.5)
+    assert np.array_equal(augment_crop(flat, EVERYTHING, rng(3)), augment_crop(flat, coloured, rng(3)))
+
+
+def test_colour_goes_or_comes_over_the_whole_picture():
+    dull = augment_crop(CROP, Augment(grey=1.0), rng())
+    assert (dull == dull[..., :1]).all()
+    shares = [(augment_crop(CROP, Augment(grey=0.3), rng(seed)) != CROP).any() for seed in range(300)]
+    assert 0.22 < np.mean(shares) < 0.38
+    cast = augment_crop(dull, Augment(colour_cast=0.5), rng(1))
+    assert not (cast == cast[..., :1]).all()
+    both = augment_crop(CROP, Augment(grey=1.0, colour_cast=0.5), rng(1))
+    assert not (both == both[..., :1]).all(), "a grey picture takes a colour too"
+
+
+def test_dim_pictures_are_as_frequent_as_asked_for():
+    dim = [augment_crop(CROP, Augment(low_light=0.4, low_light_least=0.2), rng(seed)).mean() for seed in range(300)]
+    shares = np.array(dim) / CROP.mean()
+    assert 0.3 < (shares < 0.99).mean() < 0.5
+    assert shares.min() > 0.19
+
+
 def test_saturation_keeps_the_mean_of_the_channels():
     changed = augment_crop(np.full((4, 4, 3), (90, 120, 150), np.uint8), Augment(saturation=0.5), rng(1))
     assert abs(float(changed.mean()) - 120) <= 1
@@ -165,7 +200,17 @@ def test_the_composed_cut_moves_pixels_and_points_alike():
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("flip", 1.5), ("erase_area", (0.3, 0.1)), ("scale_ratio", 1.0), ("jpeg", -0.1)]
+    ("field", "value"),
+    [
+        ("flip", 1.5),
+        ("erase_area", (0.3, 0.1)),
+        ("scale_ratio", 1.0),
+        ("jpeg", -0.1),
+        ("grey", 1.1),
+        ("colour_cast", -0.1),
+        ("low_light", 2.0),
+        ("low_light_least", 0.0),
+    ],
 )
 def test_impossible_settings_name_the_field(field, value):
     with pytest.raises(ConfigError, match=field):

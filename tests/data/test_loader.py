@@ -129,6 +129,47 @@ def test_mixed_faces_are_named_after_the_larger_part():
     assert torch.allclose(batch["distribution"].sum(1), torch.ones(12))
 
 
+def answered(views: int, count: int = 12) -> np.ndarray:
+    drawn = np.random.default_rng(4).random((count, views, 7)).astype(np.float32)
+    return drawn / drawn.sum(2, keepdims=True)
+
+
+def test_a_teacher_leaves_everything_else_as_it_was():
+    config = replace(VARIED, mixup=0.5, cutmix=1.0)
+    plain = joined(dataset(augment=config), 4)
+    taught = joined(dataset(augment=config, teacher=answered(2)), 4)
+    assert "teacher" not in plain
+    assert taught["teacher"].shape == (12, 7)
+    assert all(torch.equal(plain[name], taught[name]) for name in plain)
+
+
+def test_a_mirrored_face_has_the_answer_for_the_mirrored_face():
+    table = answered(2)
+    order = np.array([3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8])
+    faces = dataset(augment=Augment(flip=0.5), teacher=table)
+    still = dataset(augment=Augment(), teacher=table)
+    faces.epoch = still.epoch = Epoch(order, seed=3)
+    found, upright = joined(faces, 5), joined(still, 5)
+    flipped = [not torch.equal(one, other) for one, other in zip(found["image"], upright["image"], strict=True)]
+    assert 0 < sum(flipped) < 12
+    assert np.array_equal(found["teacher"].numpy(), table[order, np.array(flipped, int)])
+    assert np.array_equal(upright["teacher"].numpy(), table[order, 0])
+    single = dataset(augment=Augment(flip=0.5), teacher=table[:, :1])
+    single.epoch = Epoch(order, seed=3)
+    assert np.array_equal(joined(single, 5)["teacher"].numpy(), table[order, 0])
+    assert torch.equal(joined(dataset(teacher=table).resized(64), 12)["teacher"], torch.from_numpy(table[:, 0]))
+
+
+@pytest.mark.parametrize("kind", ["mixup", "cutmix"])
+def test_mixed_faces_have_the_answers_mixed_as_their_labels_are(kind):
+    """With the labels as the teacher, both targets stay equal whatever is mixed."""
+    faces = dataset(augment=Augment(**{kind: 1.0}))
+    faces.teacher = faces.distributions[:, None]
+    batch = joined(faces, 12)
+    assert (batch["distribution"].max(1).values < 1).any()
+    assert torch.equal(batch["teacher"], batch["distribution"])
+
+
 def test_another_size_has_the_same_faces_and_shares_the_pictures():
     faces = dataset()
     larger = faces.resized(64)

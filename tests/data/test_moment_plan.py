@@ -56,7 +56,7 @@ def test_utterances_and_labelled_frames() -> None:
     def spans(sample: Sample) -> tuple[float, float]:
         return 0.0, 2.0
 
-    training = plan([UTTERANCE, FILMED], AFF_WILD2, spans, seconds=1.28, training=True, seen=True)
+    training = plan([UTTERANCE, FILMED], AFF_WILD2, spans, seconds=1.28, training=True, seen=pictured)
     assert training.owner.tolist() == [0, 1, 1, 1]
     assert training.frame.tolist() == [-1, 0, 3, 4], (
         "frame 2 has a label but no picture, frame 5 is beyond the last one"
@@ -65,14 +65,14 @@ def test_utterances_and_labelled_frames() -> None:
     assert training.second[1:] == pytest.approx([0.0, 0.3, 0.4])
     assert training.label.tolist() == [-1, 7, 1, 3]
     assert training.unit.tolist() == [0, 1, 2, 3]
-    heard = plan([FILMED], AFF_WILD2, spans, seconds=1.28, training=True, seen=False)
+    heard = plan([FILMED], AFF_WILD2, spans, seconds=1.28, training=True, seen=None)
     assert heard.frame.tolist() == [0, 2, 3, 4, 5]
-    basic = plan([FILMED], BASIC_7, spans, seconds=1.28, training=True, seen=True)
+    basic = plan([FILMED], BASIC_7, spans, seconds=1.28, training=True, seen=pictured)
     assert basic.frame.tolist() == [3, 4]
-    judged = plan([UTTERANCE, FILMED, UTTERANCE], AFF_WILD2, spans, seconds=1.28, training=False, seen=True)
+    judged = plan([UTTERANCE, FILMED, UTTERANCE], AFF_WILD2, spans, seconds=1.28, training=False, seen=pictured)
     assert judged.second[:4] == pytest.approx([0.64, 0.96, 1.28, 1.36])
     assert judged.unit.tolist() == [0, 0, 0, 0, 1, 2, 3, 4, 4, 4, 4]
-    assert len(plan([], AFF_WILD2, spans, seconds=1.28, training=False, seen=True)) == 0
+    assert len(plan([], AFF_WILD2, spans, seconds=1.28, training=False, seen=pictured)) == 0
 
 
 def test_frames_as_samples_of_their_own() -> None:
@@ -88,7 +88,7 @@ def test_frames_as_samples_of_their_own() -> None:
     assert all(item.distribution.argmax() == item.index for item in frames)
     assert all(item.sample.source is FILMED.source for item in frames)
     samples = [item.sample for item in frames]
-    again = plan(samples, AFF_WILD2, lambda sample: (0, 0), seconds=1.28, training=False, seen=True)
+    again = plan(samples, AFF_WILD2, lambda sample: (0, 0), seconds=1.28, training=False, seen=pictured)
     assert again.second == pytest.approx([0.0, 0.2, 0.3, 0.4, 0.5])
     assert again.unit.tolist() == [0, 1, 2, 3, 4]
 

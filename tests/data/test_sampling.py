@@ -57,6 +57,12 @@ def test_oversampled_leaves_nothing_out():
     assert (times[990:] == 90).all()
 
 
+def test_paired_draws_half_of_the_samples_twice_in_a_row():
+    drawn = epoch_indices("paired", LABELS, seed=0, epoch=0).reshape(-1, 2)
+    assert (drawn[:, 0] == drawn[:, 1]).all()
+    assert len(np.unique(drawn)) == 500
+
+
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_one_class_or_one_sample_will_do(sampler):
     drawn = epoch_indices(sampler, np.full(5, 3), seed=0, epoch=0)

@@ -79,9 +79,13 @@ def test_rows_are_compared_on_the_same_samples(trained: list[Run], tmp_path: Pat
         main([BASE, "t1_000", "t1_001", "--seeds", "1", "2", "--out", str(tmp_path), "--against", "t1_000"])
     assert stopped.value.code == 0
     (found,) = differences(tmp_path, "t1_000")
-    assert (found["row"], found["seeds"], found["value"]) == ("t1_001", [1, 2], pytest.approx(0.4))
-    assert 0 <= found["low"] < 0.4 < found["high"] <= 1
-    assert "| t1_001 | +40.00 | " in (tmp_path / "sweep.md").read_text(encoding="utf-8")
+    assert (found["row"], found["seeds"]) == ("t1_001", [1, 2])
+    assert found["accuracy"] == found["mean_class_accuracy"], "all samples are of one class"
+    assert found["accuracy"]["value"] == pytest.approx(0.4)
+    assert 0 <= found["accuracy"]["low"] < 0.4 < found["accuracy"]["high"] <= 1
+    text = (tmp_path / "sweep.md").read_text(encoding="utf-8")
+    assert "| t1_001 | +40.00 (+" in text
+    assert "| t1_000 | 20.00 (" in text
     sweep(BASE, ["t1_001"], [3], out=tmp_path, progress=False)
     with pytest.raises(ConfigError, match="Seed 3 of 't1_001' has no counterpart"):
         differences(tmp_path, "t1_000")

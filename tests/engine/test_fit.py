@@ -130,11 +130,12 @@ def test_a_killed_run_is_resumed_with_the_same_bits(tmp_path, no_export):
         {"optimizer": Optimizer(name="adam", lr=1e-3), "sam_rho": 0.05, "schedule": Schedule(name="exponential")},
         {"accumulate": 2, "clip_norm": 1.0, "channels_last": True, "sampler": "balanced", "precision": "bf16-mixed"},
         {"sizes": ((0.0, 24), (0.5, 32)), "workers": 2},
+        {"schedule": Schedule(name="plateau", patience_epochs=1, threshold=2.0), "epochs": 3},
     ],
-    ids=["sgd", "sam", "accumulate", "sizes"],
+    ids=["sgd", "sam", "accumulate", "sizes", "plateau"],
 )
 def test_every_kind_of_training_is_resumed_with_the_same_bits(tmp_path, no_export, monkeypatch, fields):
-    run = train_with(TINY, epochs=2, **fields)
+    run = train_with(TINY, **{"epochs": 2, **fields})
     whole = trained(run, tmp_path / "whole")
 
     def killed(state, path):
@@ -237,6 +238,38 @@ def test_the_last_epoch_is_kept_where_nothing_is_to_be_chosen(tmp_path, no_expor
     assert json.loads((tmp_path / "run.json").read_text())["best_epoch"] == 2
     with pytest.raises(ConfigError, match=r"train\.keep=last"):
         train_with(TINY, keep="last", patience=3)
+
+
+def test_the_rate_falls_where_nothing_is_gained_after_the_warm_up(tmp_path, no_export, monkeypatch):
+    values = iter([0.9, 0.1, 0.3, 0.3, 0.2, 0.5, 0.5])
+    monkeypatch.setattr(module, "evaluate", lambda state, size_px: {"accuracy": next(values)})
+    schedule = Schedule(name="plateau", warm_up=1 / 7, warm_up_from=0.5, gamma=0.5, patience_epochs=2)
+    run = train_with(TINY, epochs=7, schedule=schedule, optimizer=Optimizer(lr=1e-3))
+    trained(run, tmp_path)
+    rates = [float(row["lr"]) / 1e-3 for row in read_journal(tmp_path / "journal.csv")]
+    assert rates[1:] == pytest.approx([1.0, 1.0, 1.0, 1.0, 0.5, 0.5])
+    assert 0.5 < rates[0] < 1
+    numbers = checkpoint.load(tmp_path / "last.safetensors")[1]
+    assert numbers["plateau"] == {"falls": 1, "best": 0.5, "since": 5}
+
+
+@pytest.mark.parametrize("fields", [{"keep": "last"}, {"sizes": ((0.0, 24), (0.5, 32))}])
+def test_a_plateau_needs_values_that_can_be_compared(fields):
+    with pytest.raises(ConfigError, match=r"train\.schedule\.name=plateau .* set train\.keep to best"):
+        train_with(TINY, schedule=Schedule(name="plateau"), **fields)
+
+
+def test_the_selection_part_is_looked_at_every_so_many_epochs_and_after_the_last_one(tmp_path, no_export):
+    fit(train_with(TINY, epochs=5, keep="last", select_every=3), out=tmp_path / "last", progress=False)
+    rows = read_journal(tmp_path / "last" / "journal.csv")
+    assert [bool(row["select_accuracy"]) for row in rows] == [False, False, True, False, True]
+    assert [row["best"] for row in rows] == ["1"] * 5
+    assert json.loads((tmp_path / "last" / "run.json").read_text())["best_epoch"] == 4
+    fit(train_with(TINY, epochs=5, select_every=3), out=tmp_path / "best", progress=False)
+    kept = [row["epoch"] for row in read_journal(tmp_path / "best" / "journal.csv") if row["best"] == "1"]
+    assert kept in (["2"], ["2", "4"])
+    with pytest.raises(ConfigError, match=r"train\.select_every"):
+        train_with(TINY, select_every=0)
 
 
 def test_patience_ends_a_run_that_no_longer_gains(tmp_path, no_export):

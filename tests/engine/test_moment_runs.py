@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,13 @@ import pytest
 import torch
 
 from mien.data.aff_wild2_writer import read_submission
-from mien.data.readers import DatasetWarning
+from mien.data.augment import Augment
+from mien.data.readers import DatasetWarning, read_dataset
 from mien.data.readers import aff_wild2 as aff_wild2_reader
 from mien.data.splits import DataConfig
 from mien.data.synthetic_clips import render_clip
 from mien.data.synthetic_voices import render_voice, write_wav
+from mien.deploy.attach import attach_encoders
 from mien.engine import fit as module
 from mien.engine.evaluate import evaluate
 from mien.engine.finish import with_proportion
@@ -28,6 +31,8 @@ from mien.engine.run import Run
 from mien.engine.submit import submit
 from mien.engine.submit_frames import frames_of
 from mien.losses.coarse_fine import CoarseFine
+from mien.predict.bundle_encoder import bundle_encoder
+from mien.predict.loading import load
 from mien.recipes import find
 from mien.runtime.bundle import find_bundle
 from mien.schema.errors import BundleError, ConfigError, DatasetError
@@ -149,10 +154,161 @@ def test_a_challenge_is_answered_for_videos_without_labels(tmp_path: Path) -> No
         list(frames_of(replace(video, key="e", source=FrameFolder((tmp_path / "no",)))))
     with pytest.raises(ConfigError, match="There is no challenge 'ferplus'"):
         submit("product_cross_small", "ferplus", tmp_path / "s.txt")
-    with pytest.raises(ConfigError, match="has no use for features"):
-        submit("product_cross_small", "aff_wild2", tmp_path / "s.txt", features={"a": "b"})
+    with pytest.raises(ConfigError, match="has no use for smooth"):
+        submit("product_cross_small", "hume_reaction", tmp_path / "s.txt", smooth=3)
     with pytest.raises(BundleError, match="the expression in each frame"):
         submit("product_cross_small", "aff_wild2", tmp_path / "s.txt", root=tmp_path)
+
+
+def face_rows(root: Path, *names: str) -> Path:
+    """A row for each frame of some videos, none for the last three of a video and zeros for the second one."""
+    rng = np.random.default_rng(5)
+    root.mkdir()
+    for name in names:
+        rows = rng.normal(size=(9, TINY.model.feature_width)).astype(np.float32)
+        rows[1] = 0
+        np.save(root / f"{name}.npy", rows)
+    return root
+
+
+def of_features(folder: Path | str, modality: str = "va", **changes) -> Run:
+    run = tiny("gcsa_av_aff_wild2", **({"proportion": "given"} if modality == "v" else {}))
+    model = replace(run.model, modality=modality, visual_net="features")
+    return replace(run, model=model, features=(("face_features", str(folder)),), **changes)
+
+
+def no_pictures(root: Path) -> None:
+    aff_wild2(root)
+    shutil.rmtree(root / "cropped_aligned")
+
+
+@pytest.mark.parametrize("modality", ["v", "va"])
+def test_features_of_a_face_are_trained_on_measured_and_answered_with(modality: str, tmp_path: Path) -> None:
+    root, out = tmp_path / "tree", tmp_path / "run"
+    no_pictures(root)
+    folder = face_rows(tmp_path / "faces", "a", "c")
+    run = of_features(folder, modality)
+    material = gather(run, root, progress=False)
+    assert len(material.train) == 7, "frames with a label and a row; b_left has no rows, and a voice only for va"
+    assert len(material.train.items) == {"v": 1, "va": 2}[modality]
+    assert material.dropped == ({"train: nothing that the network can read": 1} if modality == "v" else {})
+    bundle = find_bundle(fit(run, root=root, out=out, progress=False))
+    assert bundle.inputs == run.model.inputs()
+    told = {"from": str(folder), "encoder": "NumPy files", "weights": "unknown"}
+    assert bundle.provenance["features"] == {"face_features": told}
+    card = (bundle.path / "README.md").read_text()
+    assert "12 features of a frame of the face from each of 4 equal parts of 1.28 s around a moment" in card
+
+    moved = folder.rename(tmp_path / "moved")
+    with pytest.raises(DatasetError, match=f"There is no folder {folder}"):
+        evaluate(bundle, "aff_wild2", root=root, resamples=2, progress=False)
+    given = {"face_features": str(moved)}
+    how = {"root": root, "features": given, "progress": False}
+    report = evaluate(bundle, "aff_wild2", out=tmp_path / "report", resamples=2, **how)
+    assert report["faces"] == 11
+    assert report["runtime"]["features"] == {"face_features": {**told, "from": str(moved)}}
+    with (tmp_path / "report" / "answers.csv").open(newline="") as file:
+        answers = {row["key"]: row for row in csv.DictReader(file)}
+    chances = {int(key[-5:]) - 1: [row[f"p_{name}"] for name in AFF_WILD2.names] for key, row in answers.items()}
+    for number, nearest in ((1, 0), (9, 8), (11, 8)):
+        assert chances[number] == chances[nearest], "frames without a row have the answer of the nearest that has one"
+    assert chances[3] != chances[8]
+    written = submit(bundle, "aff_wild2", tmp_path / "valid.txt", split="valid", **how)
+    (labels,) = read_submission(written).values()
+    submitted = {f"c#{n:05d}": label for n, label in enumerate(labels, start=1) if n != 3}
+    assert submitted == {key: row["label"] for key, row in answers.items()}
+    with pytest.raises(BundleError, match=r"does not look at faces.*--features face_features=DIR"):
+        load(bundle.path)
+    with pytest.raises(BundleError, match="reads no videos and needs no encoder"):
+        attach_encoders(bundle, {"face_features": find_bundle("product_cross_small").path})
+    with pytest.raises(ConfigError, match=r"name a folder of it .*Given: none"):
+        evaluate(bundle, "aff_wild2", root=root, features={"faces": str(moved)}, progress=False)
+    if modality == "va":
+        assert bundle_encoder(bundle).modality == "sound", "it listens without its face"
+
+
+def test_features_of_mien_features_are_held_to_their_encoder(tmp_path: Path, write_features) -> None:
+    root, width = tmp_path / "tree", TINY.model.feature_width
+    no_pictures(root)
+    part = {name: np.random.default_rng(1).normal(size=(3, width)).astype(np.float32) for name in ("a", "b_left", "c")}
+    own = write_features(tmp_path / "own", [part], width=width)
+    bundle = find_bundle(fit(of_features(own), root=root, out=tmp_path / "run", progress=False))
+    assert bundle.provenance["features"]["face_features"]["encoder"] == "tiny"
+    report = evaluate(bundle, "aff_wild2", root=root, resamples=2, progress=False)
+    assert report["faces"] == 11
+    other = write_features(tmp_path / "other", [part], width=width, weights="1" * 64)
+    arrays = face_rows(tmp_path / "arrays", "c")
+    for folder, named in ((other, "the encoder tiny@111111111111"), (arrays, "NumPy files")):
+        with pytest.raises(BundleError, match=f"trained on face_features of the encoder tiny@000000000000; .*{named}"):
+            evaluate(bundle, "aff_wild2", root=root, features={"face_features": str(folder)}, progress=False)
+    random = write_features(tmp_path / "random", [part], width=width, weights="random")
+    with pytest.raises(DatasetError, match="random weights, which mean nothing"):
+        gather(of_features(random), root, progress=False)
+    assert len(gather(of_features(random, random_features=True), root, progress=False).train.items) == 2
+
+
+def test_an_ensemble_of_faces_and_of_features_of_them(tmp_path: Path) -> None:
+    root = tmp_path / "tree"
+    aff_wild2(root)
+    folder = face_rows(tmp_path / "faces", "a", "b_left", "c")
+    told = fit(of_features(folder, "v"), root=root, out=tmp_path / "told", progress=False)
+    looks = tiny("gcsa_av_aff_wild2", proportion="given")
+    looks = replace(looks, model=replace(looks.model, modality="v"))
+    seen = fit(looks, root=root, out=tmp_path / "seen", progress=False)
+    how = {"root": root, "crop": "whole", "progress": False}
+    report = evaluate(told, "aff_wild2", others=(seen,), resamples=2, **how)
+    assert report["faces"] == 11
+    with pytest.raises(ConfigError, match="features are for models that read them"):
+        evaluate(seen, "aff_wild2", features={"face_features": str(folder)}, **how)
+    with pytest.raises(ConfigError, match="features are for models that read them"):
+        submit(seen, "aff_wild2", tmp_path / "s.txt", split="valid", features={"face_features": "f"}, **how)
+
+
+def test_runs_of_features_that_cannot_be_are_refused(tmp_path: Path) -> None:
+    root = tmp_path / "tree"
+    no_pictures(root)
+    folder = face_rows(tmp_path / "faces", "a", "c")
+    run = of_features(folder, "v")
+    for changes in ({"visual_net": "rhcnn"}, {"modality": "a"}):
+        with pytest.raises(ConfigError, match="such as gcsa_av with visual_net=features"):
+            replace(run, model=replace(run.model, **changes))
+    with pytest.raises(ConfigError, match="set task=classify"):
+        replace(run, task="regress", augment=Augment())
+    with pytest.raises(ConfigError, match=r"told of a face by face_features; .* as face_features=DIR. Given: none"):
+        gather(replace(run, features=()), root, progress=False)
+    with pytest.raises(ConfigError, match="Given: face_features, sound_features"):
+        gather(replace(run, features=(*run.features, ("sound_features", "x"))), root, progress=False)
+    with pytest.raises(ConfigError, match="'face_features' are named twice"):
+        gather(replace(run, features=run.features * 2), root, progress=False)
+    rows = np.load(folder / "a.npy", allow_pickle=False)
+    broken = rows.copy()
+    broken[4, 2] = np.nan
+    for content, message in ((broken, "numbers that are not finite in row 4"), (rows[:, :5], "5 features a row")):
+        np.save(folder / "a.npy", content)
+        with pytest.raises(DatasetError, match=rf"a\.npy has {message}"):
+            gather(run, root, progress=False)
+    np.save(folder / "a.npy", 0 * rows)
+    with pytest.raises(DatasetError, match="gcsa_av needs features of a face, and 'aff_wild2' has none"):
+        gather(run, root, progress=False)
+
+
+def test_clips_judged_as_a_whole_are_told_of_faces(tmp_path: Path, no_export: dict[str, Any]) -> None:
+    rng, folder = np.random.default_rng(0), tmp_path / "faces"
+    for sample in read_dataset(TINY.data.reader):
+        path = folder / f"{sample.key}.npy"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, rng.normal(size=(48, TINY.model.feature_width)).astype(np.float16))
+    run = replace(TINY, model=replace(TINY.model, visual_net="features"), train=replace(TINY.train, epochs=1))
+    fit(
+        replace(run, features=(("face_features", str(folder)),)),
+        out=tmp_path / "run",
+        device="cpu",
+        progress=False,
+    )
+    samples = no_export["samples"]
+    assert samples["face_features"].shape == (len(samples["has_face"]), 4, TINY.model.feature_width)
+    assert samples["has_face"].all()
+    assert samples["has_sound"].all()
 
 
 def ravdess(root: Path) -> None:

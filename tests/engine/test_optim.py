@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from mien.engine.optim import Optimizer, Schedule, ascend, descend, moving_average, parameter_groups, set_rate
+from mien.engine.optim import Optimizer, Plateau, Schedule, ascend, descend, moving_average, parameter_groups, set_rate
 from mien.models.product_cross import SmallConfig
 from mien.schema.errors import ConfigError
 from mien.schema.labels import BASIC_7
@@ -116,6 +116,43 @@ def test_warm_up_rises_from_zero_to_the_highest_rate():
     assert rates[10] == 1
     assert rates[100] == pytest.approx(0, abs=1e-12)
     assert rates[55] == pytest.approx(0.5)
+
+
+def test_warm_up_may_begin_at_a_share_of_the_highest_rate():
+    schedule = Schedule(name="plateau", warm_up=0.5, warm_up_from=0.1)
+    assert [schedule.factor(p, 0) for p in (0.0, 0.25, 0.5)] == pytest.approx([0.1, 0.55, 1.0])
+
+
+@pytest.mark.parametrize("mode", ["max", "min"])
+@pytest.mark.parametrize(("patience", "threshold"), [(1, 0.0), (3, 0.0), (2, 0.05)])
+def test_a_plateau_is_that_of_torch(mode, patience, threshold):
+    schedule = Schedule(name="plateau", gamma=0.5, patience_epochs=patience, threshold=threshold)
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    # torch lowers the rate after one epoch more than its patience.
+    reference = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimizer, mode, factor=0.5, patience=patience - 1, threshold=threshold, threshold_mode="abs", eps=0.0
+    )
+    plateau, values = Plateau(), torch.rand(40, generator=torch.Generator().manual_seed(patience)).tolist()
+    for epoch, value in enumerate(values):
+        plateau.look(value, epoch, schedule, mode)
+        reference.step(value)
+        assert schedule.factor(epoch / 40, epoch, plateau.falls) == optimizer.param_groups[0]["lr"]
+    assert plateau.falls > 2
+
+
+def test_a_plateau_counts_epochs_and_not_looks():
+    schedule, seldom = Schedule(name="plateau", patience_epochs=4), Plateau()
+    falls = []
+    for epoch in range(2, 20, 3):
+        seldom.look(0.5, epoch, schedule)
+        falls.append(seldom.falls)
+    assert falls == [0, 0, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize("fields", [{"patience_epochs": 0}, {"threshold": -1.0}, {"warm_up_from": 1.5}])
+def test_an_impossible_plateau_is_refused(fields):
+    with pytest.raises(ConfigError, match="patience_epochs is at least 1"):
+        Schedule(name="plateau", **fields)
 
 
 def test_the_average_follows_its_formula_in_weights_and_statistics():

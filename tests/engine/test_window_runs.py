@@ -25,10 +25,14 @@ from mien.engine.measure_windows import answer_windows
 from mien.engine.optim import Optimizer, Schedule
 from mien.engine.submit import submit
 from mien.engine.views import views_of
+from mien.predict.loading import load
+from mien.predict.watch import VideoOptions
 from mien.recipes import find
 from mien.runtime.bundle import Bundle, find_bundle
+from mien.runtime.session import open_session
 from mien.schema.errors import ConfigError, DatasetError
 from mien.schema.labels import AFF_WILD2
+from mien.tasks import task_from_json
 
 TINY = find("frame_ensemble_aff_wild2_tiny")
 HEADER = "Neutral,Anger,Disgust,Fear,Happiness,Sadness,Surprise,Other"
@@ -135,6 +139,22 @@ def test_the_challenge_is_answered_for_every_frame(tree: Path, trained: Path, tm
     assert told == {f"c#{n:05d}": label for n, label in enumerate(answers["c"], start=1) if n != 3}
     equal = submit(trained, "aff_wild2", tmp_path / "two.txt", others=[trained], **how)
     assert read_submission(equal) == answers
+
+
+def test_a_clip_is_read_as_its_frames_are_measured(tree: Path, trained: Path) -> None:
+    """Of frames that show the face alone, every one of them: windows, filling and pictures are those of evaluation."""
+    bundle = find_bundle(trained)
+    (sample,) = (one for one in read_dataset("aff_wild2", tree) if one.key == "c")
+    frames = [replace(sample, frame=number, key=f"c#{number}") for number in VIDEOS["c"][1]]
+    how: dict[str, Any] = {"dataset": "aff_wild2", "crop": "whole", "progress": False}
+    measured = answer_windows(open_session(bundle, "openvino"), bundle.inputs, frames, **how)
+    expected = task_from_json(bundle.task, bundle.labels).decode(measured.outputs)
+    raw, folder = VideoOptions(smoothing="none"), tree / "cropped_aligned" / "c"
+    result = load(trained, finder=None)(str(folder / "%05d.png"), video=raw)
+    assert [row.frame for row in result] == list(range(len(frames)))
+    assert [row.label for row in result] == list(expected.label)
+    assert not np.allclose(expected.probabilities[0], expected.probabilities[-1], atol=1e-5)
+    np.testing.assert_allclose([row.probabilities for row in result], expected.probabilities, rtol=1e-5, atol=1e-7)
 
 
 def test_frames_are_learnt_by_heart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mien.metrics import classification, correlation
-from mien.metrics.bootstrap import confusion_intervals, interval, paired_interval, repeated_interval
+from mien.metrics.bootstrap import confusion_intervals, interval, paired_interval, repeated_interval, runs_interval
 from mien.schema.errors import ConfigError
 
 STATISTICS = {"accuracy": classification.accuracy_of, "recall": classification.class_accuracies_of}
@@ -104,5 +104,26 @@ def test_a_paired_difference_is_surer_than_what_it_is_made_of() -> None:
     assert (back.low, back.high) == pytest.approx((-found.high, -found.low))
     same = paired_interval(correlation.pearson, truth, ours, ours, groups=np.arange(300) // 3, resamples=20)
     assert same.to_json() == {"value": 0, "low": 0, "high": 0}
-    with pytest.raises(ConfigError, match=r"Truth is \[N, ...\], answers are \[R, N, ...\]"):
+    with pytest.raises(ConfigError, match=r"one by one; given: 2 and 1"):
         paired_interval(correlation.pearson, truth, ours, theirs[:1])
+    with pytest.raises(ConfigError, match=r"Truth is \[N, ...\], answers are \[R, N, ...\]"):
+        paired_interval(correlation.pearson, truth, ours, theirs[:, :9])
+
+
+def test_the_mean_of_runs_has_the_interval_of_their_mean() -> None:
+    rng = np.random.default_rng(2)
+    right = rng.random((3, 500)) < 0.7
+    truth = np.zeros(500, np.int64)
+    found = runs_interval(classification.accuracy, truth, 1 - right)
+    means = repeated_interval(right.astype(float))
+    assert found.to_json() == pytest.approx(means.to_json(), abs=0.01)
+
+
+def test_samples_of_a_group_that_is_drawn_may_be_drawn_too() -> None:
+    rng = np.random.default_rng(3)
+    groups, truth = np.repeat(np.arange(4), 50), np.zeros(200, np.int64)
+    alike = np.tile(rng.random(50) < 0.6, 4).astype(np.int64)[None]
+    whole = runs_interval(classification.accuracy, truth, 1 - alike, groups=groups)
+    both = runs_interval(classification.accuracy, truth, 1 - alike, groups=groups, within=True)
+    assert whole.low == whole.high == whole.value, "groups that are equal tell nothing of their samples"
+    assert both.high - both.low == pytest.approx(2 * 1.96 * np.sqrt(0.24 / 200), rel=0.25)

@@ -1,7 +1,7 @@
 """What every model keeps: the list of models grows, these tests stay."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -14,14 +14,18 @@ from mien.schema.inputs import FlagSpec, InputSpec, LandmarkSpec
 from mien.schema.labels import FERPLUS
 from mien.schema.tables import resolve
 
-NAMES = pytest.mark.parametrize("name", MODELS)
+FED_OTHERWISE: dict[str, tuple[str, dict[str, Any]]] = {"gcsa_av_features": ("gcsa_av", {"visual_net": "features"})}
+"""Networks of a model that are fed something else than its usual one."""
+
+NAMES = pytest.mark.parametrize("name", [*MODELS, *FED_OTHERWISE])
 BATCH = 5
 SCALES = ("running_var", "bn.weight", "bn1.weight", "bn2.weight", "downsample.1.weight")
 """Ends of names of what batch norms divide and multiply by."""
 
 
 def tiny(name: str) -> Any:
-    return resolve(MODELS[name]).tiny()
+    model, changes = FED_OTHERWISE.get(name, (name, {}))
+    return replace(resolve(MODELS[model]).tiny(), **changes)
 
 
 def build(name: str, seed: int = 0) -> Any:
@@ -62,7 +66,7 @@ def test_tiny_is_tiny(name: str) -> None:
     assert sum(p.numel() for p in build(name).parameters()) < 1_000_000
 
 
-@NAMES
+@pytest.mark.parametrize("name", MODELS)
 def test_the_configuration_is_plain_data(name: str) -> None:
     make = resolve(MODELS[name])
     for config in (make(), make.tiny()):

@@ -8,11 +8,20 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mien.deploy.export import onnx_graph
 from mien.deploy.parity import compare
-from mien.models.gcsa_av import Config, FaceNetwork, FusedNetwork, Outputs, VoiceNetwork, VoiceOutputs
+from mien.models.gcsa_av import (
+    Config,
+    FaceNetwork,
+    FeatureNetwork,
+    FusedFeatureNetwork,
+    FusedNetwork,
+    Outputs,
+    VoiceNetwork,
+    VoiceOutputs,
+)
 from mien.models.layers.gcsa import GCSA
 from mien.models.layers.median_attention import MedianAttention
 from mien.schema.errors import ConfigError
-from mien.schema.inputs import ClipSpec, FlagSpec, SoundSpec
+from mien.schema.inputs import ClipSpec, FeatureSpec, FlagSpec, SoundSpec
 from mien.schema.labels import LabelSet
 
 AFF_WILD2 = LabelSet(
@@ -20,6 +29,7 @@ AFF_WILD2 = LabelSet(
 )
 ALIGNED: dict[str, Any] = {"fusion_weights": "aligned"}
 DILATED: dict[str, Any] = {"fusion": "concat_dilated"}
+FED: dict[str, Any] = {"visual_net": "features"}
 
 
 def fused(**changes: Any) -> FusedNetwork:
@@ -89,6 +99,8 @@ def counted(**changes: Any) -> tuple[int, float]:
         ({**ALIGNED, **DILATED}, 2_836_944 + 1_804_170, 2.510),
         ({"modality": "a", "audio_net": "resnet18"}, 17_730_504, 0.336),
         ({"modality": "v", "visual_net": "r3d18"}, 34_146_376, 10.826),
+        ({"modality": "v", **FED}, 1281 * 8, 0.0),
+        (FED, 2_039_144 + 1281 * 8, 0.945),
     ],
     ids=str,
 )
@@ -109,6 +121,15 @@ def test_what_it_is_fed() -> None:
     grey = replace(Config(), frames=2, size_px=64, colour="grey", source_px=48).inputs()["clip"]
     assert isinstance(grey, ClipSpec)
     assert (grey.shape, grey.crop_px, grey.colour) == ((2, 3, 64, 64), 48, "grey")
+    told = FeatureSpec(width=1280, n_steps=4, step_s=0.32, around_moment=True)
+    assert Config(modality="v", **FED).inputs() == {"face_features": told}
+    assert replace(Config(), frames=2, **FED).inputs() == {
+        "face_features": replace(told, n_steps=2, step_s=0.64),
+        "sound": SoundSpec(),
+        "has_sound": FlagSpec(),
+        "has_face": FlagSpec(),
+    }
+    assert Config(modality="a", **FED).inputs() == {"sound": SoundSpec()}
 
 
 def test_the_maps_of_the_paper() -> None:
@@ -183,6 +204,46 @@ def test_the_face_is_the_mean_of_its_frames(given: dict[str, Tensor]) -> None:
     whole = run(network, {"clip": given["clip"]}).probabilities
     frames = [run(network, {"clip": given["clip"][:, k : k + 1]}).probabilities for k in range(4)]
     torch.testing.assert_close(whole, torch.stack(frames).mean(0))
+
+
+def told(given: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The same moments, of whose faces there are features."""
+    rest = {name: tensor for name, tensor in given.items() if name != "clip"}
+    return {"face_features": torch.randn(4, 4, 12, generator=torch.Generator().manual_seed(2)), **rest}
+
+
+def test_features_of_a_face_are_judged_frame_by_frame(given: dict[str, Tensor]) -> None:
+    network, moments = alone("v", **FED), told(given)["face_features"]
+    assert isinstance(network, FeatureNetwork)
+    assert set(network.forward.__annotations__) - {"return"} == set(network.config.inputs())
+    assert network.cam_layers == {}
+    found = run(network, {"face_features": moments})
+    torch.testing.assert_close(found.probabilities, network.face.head(moments).softmax(2).mean(1))
+    torch.testing.assert_close(found.logits.exp(), found.probabilities)
+
+
+@pytest.mark.parametrize("changes", [{}, {"weights": (2, 5)}, {"fusion_weights": "learned"}], ids=str)
+def test_features_and_a_voice_are_mixed_like_a_face_and_a_voice(
+    changes: dict[str, Any], given: dict[str, Tensor]
+) -> None:
+    torch.manual_seed(0)
+    network = replace(Config.tiny(), **FED, **changes).build(AFF_WILD2).eval()
+    assert isinstance(network, FusedFeatureNetwork)
+    assert set(network.forward.__annotations__) - {"return"} == set(network.config.inputs())
+    assert set(network.cam_layers) == {"voice", "voice_before_attention"}
+    found = run(network, told(given))
+    assert found.voice_logits is not None
+    assert found.face_logits is not None
+    m, n = network.config.weights
+    both = (m * found.voice_logits[0].exp() + n * found.face_logits[0].exp()) / (m + n)
+    torch.testing.assert_close(found.probabilities[0], both)
+    torch.testing.assert_close(found.logits[1], found.face_logits[1])
+    torch.testing.assert_close(found.logits[2], found.voice_logits[2])
+    torch.testing.assert_close(found.probabilities[3], torch.full((8,), 1 / 8))
+    torch.testing.assert_close(found.alignment, torch.full((4, 4), 0.25))
+    part = alone("v", **FED)
+    part.load_state_dict({name: network.state_dict()[name] for name in part.state_dict()})
+    torch.testing.assert_close(run(part, {"face_features": told(given)["face_features"]}).logits, found.face_logits)
 
 
 def test_networks_of_one_kind_are_parts_of_the_fused_one(given: dict[str, Tensor]) -> None:
@@ -261,6 +322,8 @@ SWITCHES: tuple[dict[str, Any], ...] = (
     {"modality": "a"},
     {"modality": "a", "audio_net": "resnet18"},
     {"modality": "v", "visual_net": "r3d18"},
+    {"modality": "v", **FED},
+    {**FED, "fusion_weights": "learned", "audio_net": "resnet18"},
     {"audio_net": "resnet18", "visual_net": "r3d18", "fusion_weights": "learned"},
     {"audio_attn": "none", "visual_attn": "none"},
     {"audio_attn": "mesc", "visual_attn": "gcsa"},
@@ -299,6 +362,8 @@ def test_every_switch_trains_what_it_says(changes: dict[str, Any]) -> None:
         {**ALIGNED, **DILATED},
         {"fusion_weights": "learned", "audio_net": "resnet18", "visual_net": "r3d18", "audio_attn": "mesc"},
         {"modality": "v", "visual_attn": "gcsa"},
+        {"modality": "v", **FED},
+        FED,
     ],
     ids=str,
 )
@@ -352,6 +417,10 @@ def test_mistakes_are_named() -> None:
             {"visual_net": "r3d18", **DILATED},
             r"fusion='concat_dilated' needs visual_net='rhcnn'; given: visual_net='r3",
         ),
+        ({**FED, **ALIGNED}, r"fusion_weights='aligned' needs visual_net='rhcnn'; given: visual_net='features'"),
+        ({**FED, **DILATED}, r"fusion='concat_dilated' needs visual_net='rhcnn'; given: visual_net='features'"),
+        ({**FED, "visual_attn": "gcsa"}, "features have no map: visual_attn is mesc or none; given: visual_attn='gc"),
+        ({"feature_width": 0}, "at least 1 number; given: feature_width=0"),
         ({"frames": 3, **ALIGNED}, "divide 8; given: frames=3"),
         ({"dropout": 1.0}, r"dropout lies in \[0, 1\)"),
         ({"modality_dropout": 1.5}, r"modality_dropout lies in \[0, 1\]"),

@@ -1,7 +1,6 @@
 """Models of clips on videos: a row a window with its seconds, one for the whole time of each face, memory bounded."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
@@ -14,10 +13,7 @@ from mien.faces.track import TrackedFace, Tracker
 from mien.media.clip import clip_indices
 from mien.media.video import VideoInfo
 from mien.media.video_writer import VideoWriter
-from mien.predict import loading
 from mien.predict.windows import MAX_KEPT, ClipPredictor
-from mien.runtime.bundle import read_bundle
-from mien.schema.errors import BundleError
 from mien.schema.inputs import ClipSpec, LandmarkSpec
 from mien.schema.labels import LabelSet
 from mien.tasks.classify import Classify
@@ -129,12 +125,3 @@ def test_nobody_pictures_and_what_is_no_video_are_rows(predictor: ClipPredictor,
     assert "this model reads clips" in picture.detail
     columns = predictor(film(tmp_path / "b.mp4", [200] * 4)).columns
     assert columns["start_s"].tolist() == [0.0, 0.0]
-
-
-def test_a_model_of_labelled_frames_is_not_taken_for_one_of_clips(
-    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bundle = replace(read_bundle(tiny_bundle), task={"name": "classify_frames"})
-    monkeypatch.setattr(loading, "find_bundle", lambda name: bundle)
-    with pytest.raises(BundleError, match="windows of labelled frames: `mien evaluate` measures it"):
-        loading.load("frames")

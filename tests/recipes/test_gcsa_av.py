@@ -72,7 +72,7 @@ def test_all_25_proportions_are_there_and_none_is_searched_in_them() -> None:
 def test_what_the_other_runs_are_about() -> None:
     voice, pairs = find("gcsa_av_ravdess_voice"), find("gcsa_av_pairs")
     assert voice.model.inputs().keys() == {"sound"}
-    assert (voice.train.epochs, voice.train.time_limit_min, voice.train.keep) == (30, 0, "last")
+    assert (voice.train.epochs, voice.train.time_limit_min, voice.train.keep) == (20, 0, "last")
     assert not voice.data.halve_valid
     assert (pairs.model.frames, pairs.model.colour, pairs.model.source_px) == (1, "grey", 48)
 

@@ -27,6 +27,12 @@ def test_the_settings_of_the_paper() -> None:
     assert (run.task, run.loss.alpha, run.loss.beta, run.model) == ("regress", 1.0, 0.01, Config())
     frames = find("frame_ensemble_aff_wild2")
     assert (frames.train.batch_size, frames.train.epochs, frames.train.optimizer.weight_decay) == (16, 30, 5e-5)
+    schedule, fixed = frames.train.schedule, find("frame_ensemble_aff_wild2_multistep").train.schedule
+    assert (schedule.name, frames.train.monitor, frames.train.monitor_mode) == ("plateau", "macro_f1", "max")
+    assert [schedule.factor(epoch / 30, epoch) for epoch in (0, 5)] == pytest.approx([0.1, 1.0])
+    assert [fixed.factor(epoch / 30, epoch) for epoch in (0, 5, 17, 18, 25, 26)] == pytest.approx(
+        [0.1, 1.0, 1.0, 0.1, 0.1, 0.01]
+    )
     assert set(FRAME_ROWS) >= {"t4_regnet", "t4_irv1_1", "t4_irv1_2", "t4_ensemble"}
 
 

@@ -58,8 +58,17 @@ def test_features_through_json() -> None:
     assert specs_from_json(written) == specs
     assert written["face_features"] == {"kind": "features", "width": 6, "n_steps": 30, "step_s": 0.5}
     assert [(spec.shape, spec.seconds) for spec in specs.values()] == [((30, 1024), 15.0), ((30, 6), 15.0)]
-    changed: tuple[dict[str, Any], ...] = ({}, {"width": 7}, {"n_steps": 31}, {"step_s": 0.25})
-    assert len({specs_hash({"x": replace(FeatureSpec(width=6), **fields)}) for fields in changed}) == 4
+    around: dict[str, InputSpec] = {"face_features": FeatureSpec(width=6, n_steps=4, step_s=0.32, around_moment=True)}
+    assert specs_to_json(around)["face_features"]["around_moment"] is True
+    assert specs_from_json(json.loads(json.dumps(specs_to_json(around)))) == around
+    changed: tuple[dict[str, Any], ...] = (
+        {},
+        {"width": 7},
+        {"n_steps": 31},
+        {"step_s": 0.25},
+        {"around_moment": True},
+    )
+    assert len({specs_hash({"x": replace(FeatureSpec(width=6), **fields)}) for fields in changed}) == 5
     for fields, message in (({"width": 0}, "at least 1"), ({"n_steps": 0}, "at least 1"), ({"step_s": 0.0}, "0 sec")):
         with pytest.raises(ConfigError, match=message):
             FeatureSpec(**({"width": 6} | fields))

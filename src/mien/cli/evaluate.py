@@ -35,7 +35,8 @@ class Evaluate:
         others: further models of the same task and labels; what they answer is averaged with what the first does, of
             classifiers the probabilities, of reactions the strengths.
         features: of a model that reads features, where those of each input are: a folder of `mien features`, or the
-            name of a set inside the dataset; by default those of its training. They have to be of the same encoder.
+            name of a set inside the dataset, or, where they tell of a face at moments, a folder with <key>.npy for each
+            clip; by default those of its training. They have to be of the same encoder.
         resamples: of the bootstrap intervals.
         robustness: also disturb the faces (light, blur, JPEG, distance, things in front, misplaced boxes) and tell
             how far the accuracy falls; of models of single faces. Takes as long as sixty evaluations.

@@ -168,6 +168,7 @@ def _report(predictor: "AnyPredictor", options: Predict, *, is_graded: bool) -> 
 
 def _check_drawing(predictor: "AnyPredictor", options: Predict) -> None:
     """Refuse what cannot be drawn before anything is read."""
+    from mien.predict.frames import FramePredictor
     from mien.predict.moments import MomentPredictor
     from mien.predict.reactions import ReactionPredictor
     from mien.predict.sources import SoundFile, Video
@@ -175,19 +176,21 @@ def _check_drawing(predictor: "AnyPredictor", options: Predict) -> None:
 
     if isinstance(predictor, ClipPredictor):
         raise ConfigError("--draw shows the answers of models of single faces; a model of clips answers by windows")
-    if not isinstance(predictor, MomentPredictor | ReactionPredictor):
+    if not isinstance(predictor, FramePredictor | MomentPredictor | ReactionPredictor):
         return
     given = list(_sources(predictor, options))
     if isinstance(predictor, ReactionPredictor):
         if options.outline or options.landmarks:
             raise ConfigError("--outline and --landmarks draw what is read in single frames; this model reads windows")
-    elif predictor.clip is None:
-        raise ConfigError("--draw draws on pictures, and this model listens to voices alone; leave it out")
-    elif given and all(isinstance(one, SoundFile) for one in given):
-        raise ConfigError("--draw draws on pictures, and there are files of sound alone; leave it out")
+    elif isinstance(predictor, MomentPredictor):
+        if predictor.clip is None:
+            raise ConfigError("--draw draws on pictures, and this model listens to voices alone; leave it out")
+        if given and all(isinstance(one, SoundFile) for one in given):
+            raise ConfigError("--draw draws on pictures, and there are files of sound alone; leave it out")
     if any(isinstance(one, Video) and one.is_live for one in given):
         raise ConfigError(
-            "--draw with a model of face and voice needs files: a camera or the standard input cannot be read twice"
+            "--draw with a model of windows or of moments needs files: a camera or the standard input cannot be read "
+            "twice"
         )
 
 

@@ -78,10 +78,17 @@ def train(options: Train, chosen: Any) -> int:
     bundle = fit(chosen, root=options.data, out=out, resume=options.resume, device=options.device)
     print(f"The bundle is {bundle}")
     if chosen.task == "classify":
-        fed = chosen.model.inputs()
-        source = "PHOTO" if "image" in fed else "CLIP" if "clip" in fed else "SOUND"
-        print(f"Try it:  mien predict {source} --model {bundle}")
+        print(_next_step(chosen, bundle))
     return 0
+
+
+def _next_step(chosen: Any, bundle: Path) -> str:
+    """What to do with a classifier: predict, or, if it does not look at faces itself, evaluate."""
+    fed = chosen.model.inputs()
+    if "face_features" in fed:
+        return f"Measure it:  mien evaluate {bundle} --dataset {chosen.data.reader}"
+    source = "PHOTO" if "image" in fed else "CLIP" if "clip" in fed else "SOUND"
+    return f"Try it:  mien predict {source} --model {bundle}"
 
 
 def list_recipes(base: str | None = None) -> int:

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.data.colour_augment import colour_cast, grey, low_light
 from mien.schema.errors import ConfigError
 
 Matrix = NDArray[np.float64]
@@ -56,6 +57,11 @@ class Augment:
         contrast: contrast changes by up to this share.
         gamma: the exponent lies between ``1 / (1 + gamma)`` and ``1 + gamma``.
         saturation: colour saturation changes by up to this share.
+        grey: probability of turning a picture of three channels grey.
+        colour_cast: strength of a random gain and tint of each channel, see :mod:`mien.data.colour_augment`; grey
+            pictures take a colour too, so that a network that is fed colour learns to see through it.
+        low_light: probability of a dim, noisy picture.
+        low_light_least: smallest share of the light that is left in it.
         blur: probability of a Gaussian blur, of up to ``blur_sigma_px`` of the crop.
         noise: probability of Gaussian noise, of up to ``noise_levels`` grey levels.
         jpeg: probability of JPEG artefacts, at a quality of at least ``jpeg_quality``.
@@ -84,6 +90,10 @@ class Augment:
     contrast: float = 0.0
     gamma: float = 0.0
     saturation: float = 0.0
+    grey: float = 0.0
+    colour_cast: float = 0.0
+    low_light: float = 0.0
+    low_light_least: float = 0.3
     blur: float = 0.0
     blur_sigma_px: float = 1.0
     noise: float = 0.0
@@ -107,7 +117,7 @@ class Augment:
     sound_shift_s: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("flip", "blur", "noise", "jpeg", "erase", "cutout", "mix"):
+        for name in ("flip", "grey", "low_light", "blur", "noise", "jpeg", "erase", "cutout", "mix"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"augment.{name} is a probability in [0, 1]; given: {getattr(self, name)}")
         if not 0 < self.erase_area[0] <= self.erase_area[1] < 1:
@@ -116,7 +126,10 @@ class Augment:
             raise ConfigError(f"augment.crop_area is (smallest, largest) in (0, 1]; given: {self.crop_area}")
         if not 0 <= self.scale_ratio < 1:
             raise ConfigError(f"augment.scale_ratio lies in [0, 1); given: {self.scale_ratio}")
+        if not 0 < self.low_light_least <= 1:
+            raise ConfigError(f"augment.low_light_least lies in (0, 1]; given: {self.low_light_least}")
         for name in (
+            "colour_cast",
             "mel_freq_masks",
             "mel_freq_most",
             "mel_time_masks",
@@ -178,13 +191,22 @@ def from_unit(size_px: int) -> Matrix:
 
 
 def augment_crop(crop: NDArray[np.uint8], config: Augment, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """First hook: tone, saturation, blur, noise and JPEG of a crop, ``uint8 [S, S, 3]`` RGB or ``[S, S]`` grey."""
+    """First hook: tone, colour, light, blur, noise and JPEG of a crop, ``uint8 [S, S, 3]`` RGB or ``[S, S]`` grey.
+
+    What changes the colour leaves a crop of one channel alone. What is switched off draws nothing.
+    """
     if config.photometric:
         crop = np.asarray(cv2.LUT(crop, _tone_curve(config, rng.uniform(-1, 1, 3))), np.uint8)
     if config.saturation and crop.ndim == 3:
-        grey = crop.mean(axis=2, keepdims=True)
+        mean = crop.mean(axis=2, keepdims=True)
         share = 1 + config.saturation * rng.uniform(-1, 1)
-        crop = np.clip(grey + share * (crop - grey), 0, 255).astype(np.uint8)
+        crop = np.clip(mean + share * (crop - mean), 0, 255).astype(np.uint8)
+    if config.grey and crop.ndim == 3 and rng.random() < config.grey:
+        crop = grey(crop)
+    if config.colour_cast and crop.ndim == 3:
+        crop = colour_cast(crop, config.colour_cast, rng)
+    if config.low_light and rng.random() < config.low_light:
+        crop = low_light(crop, config.low_light_least, rng)
     if config.blur and rng.random() < config.blur:
         sigma = rng.uniform(0.1, config.blur_sigma_px)
         crop = np.asarray(cv2.GaussianBlur(crop, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101), np.uint8)
@@ -211,7 +233,10 @@ def augment_input(image: NDArray[np.float32], config: Augment, rng: np.random.Ge
 def augment_batch(
     images: NDArray[np.float32], distributions: NDArray[np.float32], config: Augment, rng: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Third hook: mix-up or cut-mix of ``float32 [B, 3, S, S]`` and ``[B, C]``, each with its reverse in the batch."""
+    """Third hook: mix-up or cut-mix of ``float32 [B, 3, S, S]`` and ``[B, C]``, each with its reverse in the batch.
+
+    Columns are mixed one by one, so that further targets may stand beside the labels.
+    """
     kinds = [name for name in ("mixup", "cutmix") if getattr(config, name) > 0]
     if not kinds or len(images) < 2 or rng.random() >= config.mix:
         return images, distributions

@@ -1,4 +1,4 @@
-"""Features that were computed before: folders of ``mien features``, and CSV files such as those of MuSe.
+"""Features that were computed before: folders of ``mien features``, CSV files such as those of MuSe, NumPy files.
 
 A folder has ``manifest.json`` and parts in Parquet with the columns ``key``, ``step``, ``time_s``, ``present`` and
 ``feature``. A CSV file has a header and a line a step, name and time first. ``N`` steps, ``D`` numbers of each.
@@ -15,10 +15,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.data.feature_arrays import read_feature_array
 from mien.data.readers.text import at, csv_rows, numbers
 from mien.schema.errors import DatasetError, MissingExtraError
 from mien.schema.inputs import FeatureSpec
-from mien.schema.sample import FeatureCsv, FeatureSource, FeatureTable, Sample
+from mien.schema.sample import FeatureArray, FeatureCsv, FeatureSource, FeatureTable, Sample
 
 MANIFEST = "manifest.json"
 SCHEMA_VERSION = 1
@@ -165,13 +166,13 @@ class FeatureStore:
 
     Args:
         allow_random: also take features of encoders that were never trained.
-        cache_mb: how much of each folder, and of all CSV files, may stay in memory.
+        cache_mb: how much of each folder, and of all single files, may stay in memory.
     """
 
     def __init__(self, *, allow_random: bool = False, cache_mb: float = 4096) -> None:
         self._allow_random, self._cache_mb = allow_random, cache_mb
         self._tables: dict[Path, FeatureTables] = {}
-        self._files: dict[FeatureCsv, Rows] = {}
+        self._files: dict[FeatureSource, Rows] = {}
         self._free = cache_mb * 2**20
 
     def tables(self, folder: Path) -> FeatureTables:
@@ -190,10 +191,22 @@ class FeatureStore:
             return self.tables(source.path).rows(source.key)
         if source in self._files:
             return self._files[source]
-        rows = read_feature_csv(source)
+        if isinstance(source, FeatureCsv):
+            rows = read_feature_csv(source)
+        else:
+            rows = read_feature_array(source.path).astype(np.float32, copy=False)
         if rows.nbytes <= self._free:
             self._files[source], self._free = rows, self._free - rows.nbytes
         return rows
+
+    def some_rows(self, source: FeatureSource, places: NDArray[np.int64]) -> Rows:
+        """Those at some places of the rows that :meth:`rows` has given before, ``float32 [P, D]``.
+
+        Of a NumPy file for which there was no room only these are read.
+        """
+        if isinstance(source, FeatureArray) and source not in self._files:
+            return read_feature_array(source.path, mapped=True)[places].astype(np.float32)
+        return self.rows(source)[places]
 
 
 def read_feature_csv(source: FeatureCsv) -> Rows:

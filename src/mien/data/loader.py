@@ -92,6 +92,7 @@ class Faces(Dataset[Batch]):
         spec: the input of the network.
         augment: how to vary the faces; ``None`` for evaluation.
         landmarks: whether the targets are the faces' 68 points instead of labels.
+        teacher: what a teacher answers for each item, ``float32 [N, V, C]``: as it is and, with two views, mirrored.
         pictures: a shared cache; made if not given.
         cache_mb: how much of the pictures may stay in memory.
     """
@@ -104,12 +105,13 @@ class Faces(Dataset[Batch]):
         *,
         augment: Augment | None = None,
         landmarks: bool = False,
+        teacher: NDArray[np.float32] | None = None,
         pictures: Pictures | None = None,
         cache_mb: int = 2048,
     ) -> None:
         assert len(items) == len(faces), (len(items), len(faces))
         self.items, self.faces, self.spec, self.augment = tuple(items), tuple(faces), spec, augment
-        self.landmarks = landmarks
+        self.landmarks, self.teacher = landmarks, teacher
         self.pictures = pictures or Pictures(items, cache_mb, grey=spec.colour == "grey")
         self._sizes: dict[int, Faces] = {}
         self._bases: dict[int, NDArray[np.float64]] = {}
@@ -131,6 +133,7 @@ class Faces(Dataset[Batch]):
                 spec,
                 augment=self.augment,
                 landmarks=self.landmarks,
+                teacher=self.teacher,
                 pictures=self.pictures,
             )
         return self._sizes[size_px]
@@ -142,24 +145,39 @@ class Faces(Dataset[Batch]):
         """The samples at these positions of the epoch as one batch."""
         indices = self.epoch.order[np.asarray(positions, np.int64)]
         rngs = [self._rng(position) for position in positions] if self.augment else []
-        crops, points = zip(*(self._cut(i, rng) for i, rng in zip_longest(indices, rngs)), strict=True)
+        crops, points, flips = zip(*(self._cut(i, rng) for i, rng in zip_longest(indices, rngs)), strict=True)
         images = image_batch(crops, self.spec)
-        distributions = self.distributions[indices]
+        wanted = self._wanted(indices, flips)
         if self.augment:
             for image, rng in zip(images, rngs, strict=True):
                 augment_input(image, self.augment, rng)
             batch_rng = self._rng(positions[0], _BATCH_STREAM)
-            images, distributions = augment_batch(images, distributions, self.augment, batch_rng)
+            images, wanted = augment_batch(images, wanted, self.augment, batch_rng)
+        classes = self.distributions.shape[1]
+        distributions = wanted[:, :classes]
         batch = {"image": images, "distribution": distributions, "index": indices}
+        if self.teacher is not None:
+            batch["teacher"] = wanted[:, classes:]
         if self.landmarks:
             batch["landmarks"] = np.stack(points).reshape(len(points), -1)
         batch["label"] = distributions.argmax(1)
         return {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in batch.items()}
 
+    def _wanted(self, indices: NDArray[np.int64], flips: Sequence[bool]) -> NDArray[np.float32]:
+        """Labels and, beside them, what the teacher answers: ``[B, C]`` or ``[B, 2 C]``."""
+        distributions = self.distributions[indices]
+        if self.teacher is None:
+            return distributions
+        views = np.minimum(flips, self.teacher.shape[1] - 1)
+        return np.concatenate([distributions, self.teacher[indices, views]], axis=1)
+
     def _rng(self, position: int, stream: int = 0) -> np.random.Generator:
         return np.random.default_rng((self.epoch.seed, stream, self.epoch.number, int(position)))
 
-    def _cut(self, index: int, rng: np.random.Generator | None) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None]:
+    def _cut(
+        self, index: int, rng: np.random.Generator | None
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None, bool]:
+        """The crop, the points in it if they are the target, and whether it is mirrored."""
         image, face, side = self.pictures[index], self.faces[index], self.spec.crop_px
         matrix = self._bases.get(index)
         if matrix is None:
@@ -183,7 +201,7 @@ class Faces(Dataset[Batch]):
             points = points[FLIP_68] if flipped else points
         if self.augment and rng is not None:
             crop = augment_crop(crop, self.augment, rng)
-        return crop if crop.ndim == 3 else np.asarray(cv2.merge((crop, crop, crop)), np.uint8), points
+        return crop if crop.ndim == 3 else np.asarray(cv2.merge((crop, crop, crop)), np.uint8), points, flipped
 
 
 class Loadable(Protocol):

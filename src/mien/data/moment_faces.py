@@ -40,14 +40,14 @@ def locate(samples: Sequence[Sample], *, name: str, whole: bool = False, progres
     if whole:
         return [None] * len(samples)
     clips = {
-        _clip_key(sample): sample for sample in samples if isinstance(sample.source, FrameFolder | Clip | RenderedClip)
+        clip_key(sample): sample for sample in samples if isinstance(sample.source, FrameFolder | Clip | RenderedClip)
     }
     no_picture = FrameFolder | Clip | RenderedClip | Recording | RenderedVoice | FeatureTable | FeatureCsv
     pictures = [sample for sample in samples if not isinstance(sample.source, no_picture)]
     named = [replace(sample, key=key) for key, sample in clips.items()]
     of_clips = prepare_clips(named, name=name, progress=progress) if named else {}
     of_pictures = prepare(pictures, name=name, progress=progress).faces if pictures else {}
-    return [of_clips.get(_clip_key(sample), of_pictures.get(sample.key)) for sample in samples]
+    return [of_clips.get(clip_key(sample), of_pictures.get(sample.key)) for sample in samples]
 
 
 def faces_at(known: Known, places: Sequence[int]) -> list[Face | None]:
@@ -65,6 +65,6 @@ def faces_at(known: Known, places: Sequence[int]) -> list[Face | None]:
     return [known.face(int(place)) for place in present[nearest(present.astype(np.float64), list(places))]]
 
 
-def _clip_key(sample: Sample) -> str:
+def clip_key(sample: Sample) -> str:
     """Key of the whole clip."""
     return sample.key if sample.frame is None else sample.key.partition("#")[0]

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from mien.data.augment import Augment, augment_sound, mask_sound
 from mien.data.clip_input import ClipInput
 from mien.data.moment_faces import Known
-from mien.data.moment_plan import Span, voiced_part
+from mien.data.moment_features import FaceFeatures
+from mien.data.moment_plan import Frames, Span, pictured, voiced_part
 from mien.data.prepare_clips import ClipFaces
 from mien.media.audio import Sound
 from mien.media.clip_source import read_frames
@@ -22,7 +23,7 @@ from mien.media.frame_clock import clip_span, frame_rate, frame_times, frames_ne
 from mien.media.image import read_image, read_source
 from mien.media.mel import sound_tensor
 from mien.media.sound_source import read_sound_source
-from mien.schema.inputs import ClipSpec, InputSpec, SoundSpec
+from mien.schema.inputs import ClipSpec, FeatureSpec, InputSpec, SoundSpec
 from mien.schema.sample import (
     Clip,
     FeatureCsv,
@@ -46,13 +47,27 @@ Value = TypeVar("Value")
 def is_momentary(inputs: Mapping[str, InputSpec]) -> bool:
     """Whether a network looks or listens around a moment, rather than at a picture or a whole clip."""
     clip = inputs.get("clip")
-    return "sound" in inputs or (isinstance(clip, ClipSpec) and clip.seconds is not None)
+    fed = any(isinstance(spec, FeatureSpec) and spec.around_moment for spec in inputs.values())
+    return "sound" in inputs or fed or (isinstance(clip, ClipSpec) and clip.seconds is not None)
 
 
-def is_answerable(sample: Sample, known: Known, inputs: Mapping[str, InputSpec]) -> bool:
-    """Whether a sample has what a network needs: a voice to hear, pictures to look at, or, for both, one of them."""
+def is_answerable(
+    sample: Sample, known: Known, inputs: Mapping[str, InputSpec], faces: FaceFeatures | None = None
+) -> bool:
+    """Whether a sample has what a network needs: a voice to hear, pictures to look at, or, for both, one of them.
+
+    Args:
+        sample: whatever it has.
+        known: where its faces are.
+        inputs: of the network.
+        faces: reads the features that stand for pictures, of a network that takes them.
+
+    Raises:
+        DatasetError: if features cannot be used.
+    """
     readable = not (isinstance(known, ClipFaces) and known.problem)
     seen = "clip" in inputs and readable and _has_pictures(sample)
+    seen = seen or (faces is not None and faces.has(sample))
     return seen or ("sound" in inputs and sample.voice is not None)
 
 
@@ -90,7 +105,8 @@ class MomentInput:
     """Makes the inputs of a network out of a sample and a second.
 
     Args:
-        inputs: of the network: any of ``clip``, ``sound``, ``has_sound`` and ``has_face``.
+        inputs: of the network: any of ``clip`` or features of a face, ``sound``, ``has_sound`` and ``has_face``.
+        faces: what tells the features, of a network that takes them.
         augment: how to vary moments where chance is given.
         whole: take pictures as they are; else faces are aligned by our crop.
         cache_mb: how much of pictures and sounds may stay in memory, half of it each.
@@ -100,6 +116,7 @@ class MomentInput:
         self,
         inputs: Mapping[str, InputSpec],
         *,
+        faces: FaceFeatures | None = None,
         augment: Augment | None = None,
         whole: bool = False,
         cache_mb: float = 256,
@@ -107,8 +124,8 @@ class MomentInput:
         clip, sound = inputs.get("clip"), inputs.get("sound")
         assert clip is None or (isinstance(clip, ClipSpec) and clip.seconds is not None), clip
         assert sound is None or isinstance(sound, SoundSpec), sound
-        assert clip or sound, inputs
-        self.inputs, self.clip, self.sound = dict(inputs), clip, sound
+        assert clip or sound or faces, inputs
+        self.inputs, self.clip, self.sound, self.faces = dict(inputs), clip, sound, faces
         self.augment, self.whole = augment, whole
         self._cut = ClipInput({"clip": clip}, augment=augment, whole=whole) if clip else None
         self._images = Kept[Rgb](cache_mb / 2, lambda image: image.nbytes)
@@ -120,7 +137,21 @@ class MomentInput:
     @property
     def seconds(self) -> float:
         """What a moment covers."""
-        return self.sound.seconds if self.sound else float(self.clip.seconds or 0) if self.clip else 0.0
+        return self.sound.seconds if self.sound else float(self.spec.seconds or 0)
+
+    @property
+    def spec(self) -> ClipSpec | FeatureSpec | SoundSpec:
+        """How the network wants frames, or features of them, or, if it does not look, the sound."""
+        spec = self.clip or (self.faces.spec if self.faces else self.sound)
+        assert spec is not None
+        return spec
+
+    @property
+    def frames(self) -> Frames | None:
+        """Tells which frames of a clip can be looked at; ``None`` if the network does not look."""
+        if self.faces is not None:
+            return self.faces.frames
+        return pictured if self.clip else None
 
     @property
     def size_px(self) -> int:
@@ -151,7 +182,7 @@ class MomentInput:
                 return self._voiced[sample.voice]
         if isinstance(sample.source, FrameFolder | Clip | RenderedClip) and _has_pictures(sample):
             return clip_span(sample.source, sample.sound)
-        return 0.0, 0.0
+        return self.faces.span(sample) if self.faces else (0.0, 0.0)
 
     def warm(self, sample: Sample) -> None:
         """Keep the sound of a sample in memory, if there is room for it."""
@@ -168,6 +199,7 @@ class MomentInput:
             rng: chance, for training.
 
         Raises:
+            DatasetError: if features cannot be used.
             MediaError: if a picture or the sound cannot be read.
         """
         chances = rng.spawn(2) if rng is not None and self.augment is not None else (None, None)
@@ -176,6 +208,10 @@ class MomentInput:
             clip = self._see(sample, known, second, chances[0])
             made["clip"] = np.zeros(self.clip.shape, np.float32) if clip is None else clip
             made["has_face"] = np.array(clip is not None, np.float32)
+        if self.faces is not None:
+            told = self.faces(sample, second)
+            made[self.faces.name] = np.zeros(self.faces.spec.shape, np.float32) if told is None else told
+            made["has_face"] = np.array(told is not None, np.float32)
         if self.sound is not None:
             made["sound"] = self._hear(sample.voice, second, chances[1])
             made["has_sound"] = np.array(made["sound"].any(), np.float32)

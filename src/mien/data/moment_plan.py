@@ -30,6 +30,9 @@ Span = tuple[float, float]
 
 Spans = Callable[[Sample], Span]
 
+Frames = Callable[[Sample], NDArray[np.int64]]
+"""Numbers of the frames of a clip that can be looked at, rising."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
@@ -54,7 +57,7 @@ class Plan:
 
 
 def plan(
-    samples: Sequence[Sample], labels: LabelSet, spans: Spans, *, seconds: float, training: bool, seen: bool
+    samples: Sequence[Sample], labels: LabelSet, spans: Spans, *, seconds: float, training: bool, seen: Frames | None
 ) -> Plan:
     """The moments of samples, sample by sample.
 
@@ -64,7 +67,8 @@ def plan(
         spans: where in a sample moments lie.
         seconds: that a moment covers.
         training: whether utterances have one moment, which is drawn later.
-        seen: whether the network looks; labelled frames without a picture are then left out.
+        seen: which frames the network can look at, such as :func:`pictured`; other labelled frames are left out.
+            ``None`` if it does not look.
     """
     parts = [_moments(sample, labels, spans, seconds, training, seen) for sample in samples]
     units, unit = list[NDArray[np.int64]](), 0
@@ -84,7 +88,9 @@ def plan(
 _Columns = tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]
 
 
-def _moments(sample: Sample, labels: LabelSet, spans: Spans, seconds: float, training: bool, seen: bool) -> _Columns:
+def _moments(
+    sample: Sample, labels: LabelSet, spans: Spans, seconds: float, training: bool, seen: Frames | None
+) -> _Columns:
     """Second, frame and label of each moment of a sample."""
     if sample.frame is not None:
         frames = np.array([sample.frame])
@@ -93,7 +99,7 @@ def _moments(sample: Sample, labels: LabelSet, spans: Spans, seconds: float, tra
         index = {name: number for number, name in enumerate(labels.names)}
         known = np.array([index.get(name or "", -1) for name in sample.targets.frames], np.int64)
         frames = np.flatnonzero(known >= 0)
-        frames = frames[np.isin(frames, pictured(sample))] if seen else frames
+        frames = frames if seen is None else frames[np.isin(frames, seen(sample))]
         return frames / _rate(sample), frames, known[frames]
     second = np.full(1, np.nan) if training else grid(spans(sample), seconds)
     return second, np.full(len(second), -1), np.full(len(second), -1)

@@ -18,10 +18,11 @@ from torch.utils.data import Dataset
 from mien.data.augment import Augment
 from mien.data.loader import Batch, Epoch
 from mien.data.moment_faces import Known
+from mien.data.moment_features import FaceFeatures
 from mien.data.moment_input import MomentInput
 from mien.data.moment_plan import drawn, plan
 from mien.data.splits import Labelled
-from mien.schema.inputs import ClipSpec, InputSpec, SoundSpec
+from mien.schema.inputs import ClipSpec, FeatureSpec, InputSpec, SoundSpec
 from mien.schema.labels import LabelSet
 
 
@@ -31,8 +32,9 @@ class Moments(Dataset[Batch]):
     Args:
         items: the samples; ``items[i].distribution`` is the target of one that is judged as a whole, ``float32 [C]``.
         known: where the faces of each are.
-        inputs: of the network: any of ``clip``, ``sound``, ``has_sound`` and ``has_face``.
+        inputs: of the network: any of ``clip`` or features of a face, ``sound``, ``has_sound`` and ``has_face``.
         labels: the classes.
+        faces: what tells the features, of a network that takes them.
         augment: how to vary the moments, which are then drawn at random; ``None`` for evaluation, on a grid.
         whole: take pictures as they are; else faces are aligned by our crop.
         cache_mb: how much of pictures and sounds may stay in memory.
@@ -48,20 +50,21 @@ class Moments(Dataset[Batch]):
         inputs: Mapping[str, InputSpec],
         labels: LabelSet,
         *,
+        faces: FaceFeatures | None = None,
         augment: Augment | None = None,
         whole: bool = False,
         cache_mb: float = 2048,
     ) -> None:
         assert len(items) == len(known), (len(items), len(known))
         self.items, self.known = tuple(items), tuple(known)
-        self.make = MomentInput(inputs, augment=augment, whole=whole, cache_mb=cache_mb)
+        self.make = MomentInput(inputs, faces=faces, augment=augment, whole=whole, cache_mb=cache_mb)
         self.plan = plan(
             [item.sample for item in items],
             labels,
             self.make.span,
             seconds=self.make.seconds,
             training=augment is not None,
-            seen="clip" in inputs,
+            seen=self.make.frames,
         )
         indices = np.array([item.index for item in items], np.int64)
         self.labels: NDArray[np.int64] = np.where(
@@ -71,11 +74,9 @@ class Moments(Dataset[Batch]):
         self.epoch = Epoch(np.arange(len(self.plan)))
 
     @property
-    def spec(self) -> ClipSpec | SoundSpec:
-        """How the network wants the frames, or, if it does not look, the sound."""
-        spec = self.make.clip or self.make.sound
-        assert spec is not None
-        return spec
+    def spec(self) -> ClipSpec | FeatureSpec | SoundSpec:
+        """How the network wants frames, or features of them, or, if it does not look, the sound."""
+        return self.make.spec
 
     @property
     def unit(self) -> NDArray[np.int64]:

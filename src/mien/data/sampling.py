@@ -77,6 +77,12 @@ def oversampled(labels: Indices, seed: int, epoch: int) -> Indices:
     return rng.permutation(np.concatenate(drawn)).astype(np.int64)
 
 
+def paired(labels: Indices, seed: int, epoch: int) -> Indices:
+    """As many draws as there are samples: half of these, each twice in a row, so that a batch has two views of it."""
+    half = shuffled(labels, seed, epoch)[: (len(labels) + 1) // 2]
+    return np.repeat(half, 2)[: len(labels)]
+
+
 SAMPLERS: Mapping[str, Callable[[Indices, int, int], Indices]] = MappingProxyType(
     {
         "shuffled": shuffled,
@@ -84,6 +90,7 @@ SAMPLERS: Mapping[str, Callable[[Indices, int, int], Indices]] = MappingProxyTyp
         "inverse_root": inverse_root,
         "balanced": balanced,
         "oversampled": oversampled,
+        "paired": paired,
     }
 )
 

@@ -17,7 +17,19 @@ from mien.data.readers import READERS
 from mien.data.rules import RULES, LabelRule, distribution_of
 from mien.schema.errors import ConfigError, DatasetError
 from mien.schema.labels import LABEL_SETS, LabelSet
-from mien.schema.sample import Clip, Composed, FeatureCsv, File, FrameFolder, Recording, Sample, Source, Targets
+from mien.schema.sample import (
+    Clip,
+    Composed,
+    FeatureArray,
+    FeatureCsv,
+    FeatureSource,
+    File,
+    FrameFolder,
+    Recording,
+    Sample,
+    Source,
+    Targets,
+)
 
 MIN_HALVED = 100
 """Validation parts smaller than this are not halved: both halves would be too small to mean anything."""
@@ -326,13 +338,15 @@ def _describe(sample: Sample) -> str:
     return repr((sample.key, sample.split, sample.folds, sample.box, _extent(sample.source), annotation, *more))
 
 
-def _extent(source: Source) -> object:
+def _extent(source: Source | FeatureSource) -> object:
     """Size of a file, the stretch of it that is used, or the number of pictures; 0 where nothing is on the disk."""
     match source:
         case File(path):
             return path.stat().st_size if path.exists() else 0
         case Clip(path, start_s, end_s) | Recording(path, start_s, end_s):
             return path.stat().st_size if path.exists() else 0, start_s, end_s
+        case FeatureArray(path):
+            return path.stat().st_size if path.exists() else 0
         case FeatureCsv(path, skip):
             return path.stat().st_size if path.exists() else 0, skip
         case FrameFolder(paths):

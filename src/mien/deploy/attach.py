@@ -19,8 +19,8 @@ def attach_encoders(bundle: Bundle, encoders: Mapping[str, Path]) -> Bundle:
         encoders: folder of the bundle that makes an input, by name of the input.
 
     Raises:
-        BundleError: if an input is no sequence of features, an encoder is damaged or makes features of another width,
-            or the bundle cannot be written.
+        BundleError: if an input is no sequence of features, or one around moments, an encoder is damaged or makes
+            features of another width, or the bundle cannot be written.
     """
     found = {name: _checked(bundle, name, read_bundle(folder)) for name, folder in encoders.items()}
     try:
@@ -37,6 +37,11 @@ def _checked(bundle: Bundle, name: str, encoder: Bundle) -> Bundle:
     if not isinstance(spec, FeatureSpec):
         fed = [key for key, one in bundle.inputs.items() if isinstance(one, FeatureSpec)]
         raise BundleError(f"{bundle.name} has no features {name!r}; it is fed these: {', '.join(fed) or 'none'}")
+    if spec.around_moment:
+        raise BundleError(
+            f"{bundle.name} is told of {name!r} that were computed before, frame by frame; it reads no videos and "
+            "needs no encoder. Give its features to `mien evaluate --features`."
+        )
     width = bundle_encoder(encoder).width
     if width != spec.width:
         raise BundleError(

@@ -7,26 +7,21 @@ may fill one folder at the same time.
 """
 
 import argparse
-import csv
 import json
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mien.deploy import sweep_reactions
+from mien.deploy import sweep_classes, sweep_reactions
 from mien.engine.evaluate import evaluate
 from mien.engine.fit import fit
 from mien.engine.report import table
 from mien.engine.run import Run, override
 from mien.engine.views import SPLITS
-from mien.metrics.bootstrap import repeated_interval
 from mien.recipes import find, rows_of
 from mien.schema.errors import ConfigError, MienError
-
-METRICS = ("accuracy", "mean_class_accuracy", "recall_neutral")
-HEAD = ("accuracy (WAR)", "mean class accuracy (UAR)", "recall of neutral")
 
 
 def sweep(
@@ -77,77 +72,67 @@ def sweep(
 
 
 def markdown(
-    base: str, found: Sequence[dict[str, Any]], against: str | None = None, compared: Sequence[dict[str, Any]] = ()
+    base: str,
+    found: Sequence[dict[str, Any]],
+    against: str | None = None,
+    compared: Sequence[dict[str, Any]] = (),
+    measured: Sequence[dict[str, Any]] = (),
 ) -> str:
-    """Mean and standard deviation over the seeds, one line a row; ``compared`` as of :func:`differences`."""
+    """Mean and standard deviation over the seeds, one line a row.
+
+    Args:
+        base: the recipe.
+        found: of :func:`sweep`.
+        against: the row to compare with.
+        compared: of :func:`differences`.
+        measured: of :func:`mien.deploy.sweep_classes.class_intervals`, where classes are named.
+    """
     is_regress = any(sweep_reactions.METRICS[0] in one for one in found)
-    metrics, names = (sweep_reactions.METRICS, sweep_reactions.HEAD) if is_regress else (METRICS, HEAD)
+    side = sweep_reactions if is_regress else sweep_classes
     lines = []
     for row in dict.fromkeys(one["row"] for one in found):
         same = [one for one in found if one["row"] == row and "seed" in one]
         seeds = " ".join(str(one["seed"]) for one in same)
-        lines.append((row, seeds, *(_spread([one[metric] for one in same], is_regress) for metric in metrics)))
+        lines.append((row, seeds, *(_spread([one[metric] for one in same], is_regress) for metric in side.METRICS)))
         for one in (one for one in found if one["row"] == row and "members" in one):
             members = " ".join(map(str, one["members"]))
-            figures = (_spread([one[metric]], is_regress) for metric in metrics)
+            figures = (_spread([one[metric]], is_regress) for metric in side.METRICS)
             lines.append((f"{row}, ensemble of {len(one['members'])}", members, *figures))
-    head = ("row", "seeds", *names)
+    head = ("row", "seeds", *side.HEAD)
     text = f"# Rows of {base}\n\n{table(head, lines)}\n\nMean and standard deviation over the seeds.\n"
-    if compared:
-        shown = "{:+.4f}".format if is_regress else lambda value: f"{100 * value:+.2f}"
-        told = [(one["row"], *(shown(one[name]) for name in ("value", "low", "high"))) for one in compared]
-        what = "Mean Pearson's r" if is_regress else "Accuracy"
-        unit = "" if is_regress else ", in points"
-        text += f"\n{what} minus that of {against}{unit}, on the same samples and seeds:\n\n"
-        text += table(("row", "difference", "low", "high"), told) + "\n\n"
-        text += "95 % intervals, percentile bootstrap over seeds and groups of samples.\n"
+    if measured:
+        text += "\nThe same in percent, with intervals:\n\n" + _class_table(measured, "{:.2f}") + "\n\n" + _INTERVALS
+    if compared and is_regress:
+        told = [(one["row"], *(f"{one[name]:+.4f}" for name in ("value", "low", "high"))) for one in compared]
+        text += f"\nMean Pearson's r minus that of {against}, on the same samples and seeds:\n\n"
+        text += table(("row", "difference", "low", "high"), told) + "\n\n" + _INTERVALS
+    elif compared:
+        text += f"\nMinus {against}, in points, on the same samples and seeds:\n\n"
+        text += _class_table(compared, "{:+.2f}") + "\n\n" + _INTERVALS
     return text
 
 
-def differences(out: Path, against: str, *, seed: int = 0) -> list[dict[str, Any]]:
-    """How much more often than the row ``against`` each other row answers rightly, on the same samples and seeds.
+_INTERVALS = "95 % intervals, percentile bootstrap over seeds and groups of samples.\n"
 
-    Of strengths of reactions it is by how much their mean correlation is higher; see
+
+def _class_table(rows: Sequence[dict[str, Any]], shown: str) -> str:
+    def told(figure: dict[str, float]) -> str:
+        value, low, high = (shown.format(100 * figure[name]) for name in ("value", "low", "high"))
+        return f"{value} ({low} to {high})"
+
+    metrics, head = sweep_classes.METRICS[:2], sweep_classes.HEAD[:2]
+    return table(("row", *head), [(one["row"], *(told(one[name]) for name in metrics)) for one in rows])
+
+
+def differences(out: Path, against: str, *, within: bool = False, seed: int = 0) -> list[dict[str, Any]]:
+    """How much better each row is than the row ``against``, on the same samples and seeds.
+
+    See :func:`mien.deploy.sweep_classes.class_differences` and, for strengths of reactions,
     :func:`mien.deploy.sweep_reactions.reaction_differences`.
-
-    Args:
-        out: folder of a sweep.
-        against: the row to compare with.
-        seed: of the bootstrap over seeds and groups of samples.
-
-    Returns:
-        For each row ``row``, ``seeds`` and ``value``, ``low``, ``high`` of the mean difference in accuracy.
-
-    Raises:
-        ConfigError: if a seed of a row is not in ``against``, or was measured on other samples.
     """
     if sweep_reactions.tells_reactions(out):
         return sweep_reactions.reaction_differences(out, against, seed=seed)
-    right: dict[str, dict[int, dict[str, tuple[str, bool]]]] = {}
-    for path in sorted(out.glob("*-seed*/reports/answers.csv")):
-        row, _, number = path.parents[1].name.rpartition("-seed")
-        with path.open(newline="", encoding="utf-8") as file:
-            answers = {one["key"]: (one["group"], one["truth"] == one["label"]) for one in csv.DictReader(file)}
-        right.setdefault(row, {})[int(number)] = answers
-    base = right.get(against, {})
-    return [
-        {"row": row, "seeds": sorted(runs), **_difference(row, runs, base, seed)}
-        for row, runs in right.items()
-        if row != against
-    ]
-
-
-def _difference(
-    row: str, runs: Mapping[int, Mapping[str, tuple[str, bool]]], base: Mapping[int, Any], seed: int
-) -> dict[str, float]:
-    for number, answers in runs.items():
-        if number not in base or base[number].keys() != answers.keys():
-            raise ConfigError(f"Seed {number} of {row!r} has no counterpart on the same samples to compare with")
-    keys = sorted(next(iter(runs.values())))
-    table = [[float(runs[number][key][1]) - float(base[number][key][1]) for key in keys] for number in sorted(runs)]
-    groups = [next(iter(runs.values()))[key][0] for key in keys]
-    found: dict[str, float] = repeated_interval(table, groups=groups, seed=seed).to_json()
-    return found
+    return sweep_classes.class_differences(out, against, within=within, seed=seed)
 
 
 def _run(run: Run, folder: Path, root: Path | None, split: str, device: str, progress: bool) -> None:
@@ -177,15 +162,7 @@ def _figures(path: Path) -> dict[str, Any]:
         each = {name: one["pearson"]["value"] for name, one in report["per_reaction"].items()}
         told = {"row": row, "seed": int(seed), "commit": commit, "clips": report["clips"]}
         return {**told, **figures, "pearson_of": each}
-    neutral = report["per_class"].get("neutral")
-    return {
-        "row": row,
-        "seed": int(seed),
-        "commit": commit,
-        "faces": report["faces"],
-        **{name: report["metrics"][name]["value"] for name in METRICS[:2]},
-        "recall_neutral": neutral["recall"]["value"] if neutral else None,
-    }
+    return {"row": row, "seed": int(seed), "commit": commit, **sweep_classes.class_figures(report)}
 
 
 def _spread(values: Sequence[float | None], is_regress: bool) -> str:
@@ -209,6 +186,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--split", default="valid", choices=SPLITS, help="what is reported")
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", dest="changes")
     parser.add_argument("--against", metavar="ROW", help="also tell the difference of every row to this one")
+    parser.add_argument(
+        "--within", action="store_true", help="for intervals draw persons or videos, and then their samples"
+    )
     parser.add_argument("--device", default="auto")
     given = parser.parse_args(arguments)
     try:
@@ -218,10 +198,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise ConfigError(f"--set takes FIELD=VALUE, as train.epochs=5; given: {wrong[0]}")
         how = {"root": given.data, "split": given.split, "changes": given.changes, "device": given.device}
         found = sweep(given.recipe, given.rows, given.seeds, out=given.out, **how)
-        compared = differences(given.out, given.against) if given.against else []
+        compared = differences(given.out, given.against, within=given.within) if given.against else []
+        is_regress = sweep_reactions.tells_reactions(given.out)
+        measured = [] if is_regress else sweep_classes.class_intervals(given.out, within=given.within)
     except MienError as error:
         parser.exit(2, f"{type(error).__name__}: {error}\n")
-    text = markdown(given.recipe, found, given.against, compared)
+    text = markdown(given.recipe, found, given.against, compared, measured)
     (given.out / "sweep.md").write_text(text, encoding="utf-8")
     parser.exit(0, text)
 

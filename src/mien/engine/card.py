@@ -77,10 +77,11 @@ def _data(report: Report) -> str:
     if "per_reaction" in report:
         fed = "; ".join(f"{name} of {_encoder(one)}" for name, one in runtime["features"].items())
         return f"{dataset['title']}, {dataset['part']}: {report['clips']} clips, {fed}; {measured}"
+    told = "".join(f", {name} of {_encoder(one)}" for name, one in runtime.get("features", {}).items())
     rule = f" ({RULES[dataset['rule']]})" if "per_class" in report else ""
     return (
         f"{dataset['title']}, {dataset['part']}{rule}: {report['faces']} faces, aligned by "
-        f"{', '.join(f'{name} {count}' for name, count in report['alignment'].items())}; {measured}"
+        f"{', '.join(f'{name} {count}' for name, count in report['alignment'].items())}{told}; {measured}"
     )
 
 

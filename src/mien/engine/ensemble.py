@@ -37,7 +37,7 @@ def answers_of(bundle: Bundle, session: Session, samples: Sequence[Sample], *, s
         session: the network.
         samples: without repetition.
         smooth: of frames of videos, over how many answers are averaged.
-        how: as in :func:`mien.engine.measure.answer`.
+        how: as in :func:`mien.engine.measure.answer`; of a network that is told of a face also ``store``.
     """
     if answers_frames(bundle):
         find: Callable[..., Answers] = answer_moments if is_momentary(bundle.inputs) else answer_windows

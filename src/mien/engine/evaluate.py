@@ -20,6 +20,7 @@ from mien.engine.robustness import refuse_if_not_disturbed, robustness_figures
 from mien.engine.score import Resampling, classification_figures, headline, landmark_figures, video_figures
 from mien.engine.score_detections import picture_figures
 from mien.engine.surroundings import surroundings
+from mien.engine.telling import Teller, tellers_of
 from mien.engine.views import PARTS, SPLITS, View, has_votes, views_of
 from mien.metrics.calibration import fit_min_score, fit_temperature, softmax
 from mien.runtime.bundle import Bundle, find_bundle, revise_bundle
@@ -84,8 +85,8 @@ def evaluate(
         seed: of the bootstrap, and of the disturbances.
         others: further models of the same task and labels, whose probabilities or strengths are averaged with those of
             the first.
-        features: of a model that reads features, their folder, or their set in the dataset, by name of the input;
-            ``None`` takes those of the training.
+        features: of a model that reads features, their folder, or their set in the dataset, by name of the input; of
+            one that is told of a face at moments their folder. ``None`` takes those of the training.
         robustness: also disturb the faces, in every kind and severity of
             :data:`mien.data.disturbances.kinds.KINDS`; takes as long as sixty evaluations.
         progress: whether to show a bar.
@@ -110,10 +111,9 @@ def evaluate(
         raise ConfigError(
             f"smooth={smooth} is for models that answer for moments or frames; {bundle.name!r} is none, leave it out"
         )
-    if features and not is_regress:
-        raise ConfigError(f"features are for models that read them; {bundle.name!r} reads {', '.join(bundle.inputs)}")
     if robustness:
         refuse_if_not_disturbed(bundle, pictures=pictures)
+    tellers = [] if is_regress else tellers_of(members, features)
     samples = read_dataset(dataset, root)
     given = _Given(
         members=members,
@@ -131,7 +131,7 @@ def evaluate(
     elif pictures or bundle.task.get("name") == "detect":
         found = _of_pictures(given)
     else:
-        found = _of_samples(given, settings, robustness=robustness)
+        found = _of_samples(given, tellers, settings, robustness=robustness)
     report = {
         "schema_version": REPORT_VERSION,
         "bundle": {"name": bundle.name, "model": bundle.model, "hash": bundle.hash12, "task": dict(bundle.task)},
@@ -226,11 +226,12 @@ def _of_pictures(given: _Given) -> _Found:
     )
 
 
-def _of_samples(given: _Given, settings: Mapping[str, Any], *, robustness: bool) -> _Found:
+def _of_samples(given: _Given, tellers: Sequence[Teller], settings: Mapping[str, Any], *, robustness: bool) -> _Found:
     """Faces, clips, moments or frames, each answered once; faces also disturbed, if asked for."""
     views, dropped = given.views()
     bundle, first = given.bundle, views[0]
-    answers = _answers(given.members, _all_samples(views), given.running, settings)
+    answers = _answers(given.members, tellers, _all_samples(views), given.running, settings)
+    told = {name: one for teller in tellers for name, one in teller.features.items()}
     figures = _figures(bundle, views, answers, given.how)
     if robustness:
         figures["robustness"] = _robustness(given, first, answers, settings)
@@ -247,7 +248,10 @@ def _of_samples(given: _Given, settings: Mapping[str, Any], *, robustness: bool)
         rule=_rule(first, bundle),
         dropped=dropped,
         figures=figures,
-        described={name: settings[name] for name in ("crop", "smooth") if name in settings},
+        described={
+            **{name: settings[name] for name in ("crop", "smooth") if name in settings},
+            **({"features": told} if told else {}),
+        },
         write=write,
     )
 
@@ -266,15 +270,19 @@ def _robustness(given: _Given, view: View, answers: Answers, settings: Mapping[s
 
 
 def _answers(
-    members: Sequence[Bundle], samples: Sequence[Sample], running: Mapping[str, Any], settings: Mapping[str, Any]
+    members: Sequence[Bundle],
+    tellers: Sequence[Teller],
+    samples: Sequence[Sample],
+    running: Mapping[str, Any],
+    settings: Mapping[str, Any],
 ) -> Answers:
     """What the members answer, on average; one after the other, so that one network is in memory."""
 
-    def of(member: Bundle) -> Answers:
+    def of(member: Bundle, teller: Teller) -> Answers:
         session = open_session(member, running["runtime"], running["device"], precision=running["precision"])
-        return answers_of(member, session, samples, **settings)
+        return answers_of(member, session, teller(samples), **settings, **teller.how)
 
-    return averaged(members, map(of, members))
+    return averaged(members, map(of, members, tellers))
 
 
 def fit_temperature_and_threshold(
@@ -311,7 +319,9 @@ def fit_temperature_and_threshold(
     views, _ = views_of(samples, data or DataConfig(reader=dataset), "valid_a", bundle.labels)
     half = views[0]
     session = open_session(bundle, runtime)
-    answers = answers_of(bundle, session, half.samples, dataset=dataset, crop=crop, progress=progress)
+    teller = Teller(bundle, None)
+    settings = {"dataset": dataset, "crop": crop, "progress": progress, **teller.how}
+    answers = answers_of(bundle, session, teller(half.samples), **settings)
     logits = answers.outputs["logits"]
     temperature = fit_temperature(half.truth, logits)
     min_score = fit_min_score(half.truth, softmax(logits, temperature), worth)

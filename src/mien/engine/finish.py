@@ -128,6 +128,7 @@ def export(
             **({} if run.data.halve_valid or run.task != "regress" else {"halve_valid": False}),
             **({"features": data["features"]} if data.get("features") else {"crop": run.crop}),
             **({"started_from": _name_and_hash(run.init)} if run.init else {}),
+            **({"taught_by": data["teacher"]["bundles"]} if data.get("teacher") else {}),
             "epochs": record["epochs"],
             "best_epoch": record["best_epoch"],
             "minutes": record["minutes"],

@@ -8,7 +8,6 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +25,9 @@ from mien.data.sequences import Sequences
 from mien.engine import checkpoint
 from mien.engine.finish import calibrated, export, with_proportion, with_threshold
 from mien.engine.journal import Journal, read_journal, write_json
-from mien.engine.material import Material, counts_in, gather, labels_in
+from mien.engine.material import gather, labels_in
 from mien.engine.memory import keep_freed_memory
+from mien.engine.objective import objective
 from mien.engine.optim import ascend, descend, moving_average, set_rate
 from mien.engine.pace import Pace
 from mien.engine.part import Loaded
@@ -94,9 +94,10 @@ def fit(
             state.note_commit()
             size_px, share = _size_px(state), state.pace.share()
             row = train_epoch(state, size_px, share, bar)
-            scores = evaluate(state, size_px)
+            scores = evaluate(state, size_px) if state.is_looked_at else {}
             state.pace.advance(share, size_px, time.monotonic() - started)
             is_best = keep_best(state, scores, size_px, out)
+            state.watch_plateau(scores)
             journal.add({**row, **{f"select_{k}": v for k, v in scores.items()}, "best": int(is_best)})
             save_state(state, out / LAST)
             bar.epoch_done(scores, run.train.monitor)
@@ -137,7 +138,7 @@ def set_up(run: Run, root: Path | None, out: Path, *, resume: bool, device: str,
         model=model,
         optimizer=optimizer,
         average=average,
-        loss=_counted(run.loss, material).build(material.splits.labels),
+        loss=objective(run, material),
         task=task_from_json({"name": run.task}, material.splits.labels),
         pace=Pace(config=run.train),
     )
@@ -170,7 +171,7 @@ def train_epoch(state: State, size_px: int, share: float, bar: Bar) -> dict[str,
     sums: dict[str, Tensor] = {}
     started, rate = time.monotonic(), 0.0
     for step, batch in enumerate(_on_device(state, faces, config.batch_size, drop_last=whole)):
-        rate = config.optimizer.lr * config.schedule.factor(pace.progress + share * step / steps, pace.epoch)
+        rate = state.rate(pace.progress + share * step / steps)
         set_rate(state.optimizer, rate)
         parts = _step(state, batch, last=(step + 1) % config.accumulate == 0 or step + 1 == steps)
         for name, value in parts.items():
@@ -202,20 +203,21 @@ def evaluate(state: State, size_px: int) -> dict[str, float]:
 
 
 def keep_best(state: State, scores: Mapping[str, float], size_px: int, out: Path) -> bool:
-    """Fourth chapter: keep the weights if no epoch at the final size was better, or in any case if the last counts."""
+    """Fourth chapter: keep the weights if no epoch at the final size was better, or in any case if the last counts.
+
+    ``scores`` is empty after an epoch that was not looked at.
+    """
     config = state.run.train
-    if config.monitor not in scores:
+    if scores and config.monitor not in scores:
         raise ConfigError(f"train.monitor is {config.monitor!r}; the task {state.run.task!r} has: {', '.join(scores)}")
     if config.sizes and size_px != config.sizes[-1][1]:
         return False
-    value = scores[config.monitor]
-    gain = float("inf") if state.best is None else value - state.best
-    if config.monitor_mode == "min" and state.best is not None:
-        gain = -gain
-    state.bad_epochs = 0 if gain > config.min_delta else state.bad_epochs + 1
+    gain = state.gain(scores[config.monitor]) if scores else 0.0
+    if scores:
+        state.bad_epochs = 0 if gain > config.min_delta else state.bad_epochs + 1
     if not gain > 0 and config.keep == "best":
         return False
-    state.best, state.best_epoch = value, state.pace.epoch - 1
+    state.best, state.best_epoch = scores.get(config.monitor, state.best), state.pace.epoch - 1
     numbers = {"epoch": state.best_epoch, "scores": dict(scores), "size_px": size_px}
     checkpoint.save(out / BEST, state.judged.state_dict(), numbers)
     return True
@@ -361,14 +363,6 @@ def _check_finite(loss: Tensor, epoch: int, step: int) -> None:
             f"The loss is not a number any more (epoch {epoch}, by step {step}). Lower train.optimizer.lr, set "
             f"train.clip_norm to 1, or train.precision to 32-true, and start with --resume from the epoch before."
         )
-
-
-def _counted(loss: Any, material: Material) -> Any:
-    """The loss with the number of training faces of each class, if it asks for it."""
-    if not getattr(loss, "needs_class_counts", False) or loss.class_counts:
-        return loss
-    counts = counts_in(material.train, len(material.splits.labels))
-    return replace(loss, class_counts=tuple(float(count) for count in counts))
 
 
 def _size_px(state: State) -> int:

@@ -9,22 +9,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.data.augment import Augment
 from mien.data.clips import Clips
 from mien.data.frame_windows import FrameWindows
 from mien.data.loader import Faces
-from mien.data.moment_faces import Known, locate
-from mien.data.moment_input import is_answerable, is_momentary
+from mien.data.moment_input import is_momentary
 from mien.data.moments import Moments
 from mien.data.pictures import MarkedPicture, mark
 from mien.data.prepare import Prepared, prepare
-from mien.data.prepare_clips import ClipFaces, prepare_clips
+from mien.data.prepare_clips import prepare_clips
 from mien.data.readers import read_dataset
 from mien.data.sampling import class_counts
 from mien.data.scene_augment import SceneAugment
 from mien.data.scene_loader import Scenes
 from mien.data.splits import Labelled, Splits, data_fingerprint, make_splits
-from mien.engine.material_sequences import bound, sequences
+from mien.engine.material_moments import moments, told
+from mien.engine.material_sequences import Bound, bound, sequences
+from mien.engine.material_teacher import attach_teacher
 from mien.engine.material_windows import frame_windows
 from mien.engine.part import Loaded, Part, varied
 from mien.engine.run import Run
@@ -59,6 +59,7 @@ class Material:
         dropped: samples left out, by reason.
         features: of a run of features, by name, where they are from and what encoder made them; see
             :func:`mien.engine.features.describe`.
+        teacher: of a run with a teacher, whose answers it learns from; see :meth:`mien.data.teacher.Teacher.describe`.
     """
 
     splits: Splits
@@ -68,6 +69,7 @@ class Material:
     alignment: dict[str, dict[str, int]]
     dropped: dict[str, int]
     features: dict[str, dict[str, Any]] = field(default_factory=dict)
+    teacher: dict[str, Any] = field(default_factory=dict)
 
 
 def gather(run: Run, root: Path | None, *, progress: bool = True) -> Material:
@@ -76,25 +78,23 @@ def gather(run: Run, root: Path | None, *, progress: bool = True) -> Material:
     Raises:
         ConfigError: if the task and the model do not go together.
         DatasetError: if nothing is left to train on or to select by, a model of clips is given pictures, one that only
-            listens is given what is mute, or features cannot be used.
+            listens is given what is mute, or features or the answers of a teacher cannot be used.
     """
     samples = read_dataset(run.data.reader, root)
     fingerprint = data_fingerprint(samples)
-    prepared, features = None, None
-    if run.task == "regress":
-        features = bound(run, samples)
-        samples = features.samples
+    prepared, features = None, bound(run, samples) if run.task == "regress" else told(run, samples)
+    samples = samples if features is None else features.samples
     if _needs_hashes(run, samples):
         prepared = prepare(samples, name=run.data.reader, progress=progress)
         samples = [replace(s, pixel_hash=s.pixel_hash or prepared.pixel_hashes[s.key]) for s in samples]
     splits = make_splits(samples, run.data)
     items = {"train": splits.train, "select": splits.select}
-    if features is not None:
+    if features is not None and run.task == "regress":
         parts = sequences(run, items, features.store)
     elif run.task == "detect":
         parts = _scenes(run, items, samples)
     else:
-        parts = _seen_and_heard(run, items, splits.labels, prepared, progress)
+        parts = _seen_and_heard(run, items, splits.labels, prepared, features, progress)
     dropped = Counter(splits.dropped)
     if features is not None:
         dropped.update(features.dropped)
@@ -110,6 +110,7 @@ def gather(run: Run, root: Path | None, *, progress: bool = True) -> Material:
         alignment={name: part.alignment for name, part in parts.items()},
         dropped={reason: count for reason, count in dropped.items() if count},
         features=features.described if features is not None else {},
+        teacher=attach_teacher(run, parts["train"].loaded, splits.labels, fingerprint),
     )
 
 
@@ -118,15 +119,17 @@ def _seen_and_heard(
     items: Mapping[str, Sequence[Labelled]],
     labels: LabelSet,
     prepared: Prepared | None,
+    features: Bound | None,
     progress: bool,
 ) -> dict[str, Part]:
     inputs = run.model.inputs()
-    if fed := [name for name, spec in inputs.items() if isinstance(spec, FeatureSpec)]:
+    fed = [name for name, spec in inputs.items() if isinstance(spec, FeatureSpec)]
+    if fed and not is_momentary(inputs):
         raise ConfigError(f"{run.architecture!r} reads {', '.join(fed)}; set task=regress, and features")
     if run.task == "classify_frames":
         return frame_windows(run, items, labels, progress)
     if is_momentary(inputs):
-        return _moments(run, items, labels, progress)
+        return moments(run, items, labels, features.store if features is not None else None, progress)
     return _clips(run, items, progress) if "clip" in inputs else _faces(run, items, prepared, progress)
 
 
@@ -183,46 +186,6 @@ def _clips(run: Run, items: Mapping[str, Sequence[Labelled]], progress: bool) ->
         alignment: Counter[str] = sum((one.counts() for one in faces), Counter())
         parts[name] = Part(loaded, dict(alignment), {f"{name}: cannot be read": len(part) - len(kept)})
     return parts
-
-
-def _moments(run: Run, items: Mapping[str, Sequence[Labelled]], labels: LabelSet, progress: bool) -> dict[str, Part]:
-    inputs = run.model.inputs()
-    if isinstance(run.augment, Augment) and (run.augment.mixup or run.augment.cutmix):
-        raise ConfigError("augment.mixup and augment.cutmix mix pictures of faces; moments cannot be mixed")
-    parts = {}
-    for name, part in items.items():
-        known: list[Known] = [None] * len(part)
-        if "clip" in inputs:
-            whole = run.crop == "whole"
-            known = locate([item.sample for item in part], name=run.data.reader, whole=whole, progress=progress)
-        pairs = zip(part, known, strict=True)
-        kept = [(item, faces) for item, faces in pairs if is_answerable(item.sample, faces, inputs)]
-        if part and not kept:
-            kind = "a voice" if "sound" in inputs else "pictures"
-            raise DatasetError(
-                f"{run.architecture} needs {kind}, and {run.data.reader!r} has none, e.g. {part[0].sample.key}"
-            )
-        loaded = Moments(
-            [item for item, _ in kept],
-            [faces for _, faces in kept],
-            inputs,
-            labels,
-            augment=varied(run, name),
-            whole=run.crop == "whole",
-            cache_mb=run.train.cache_mb,
-        )
-        if run.train.workers:
-            loaded.warm()
-        lost = {f"{name}: nothing that the network can read": len(part) - len(kept)}
-        parts[name] = Part(loaded, _alignments(loaded.known) if "clip" in inputs else {}, lost)
-    return parts
-
-
-def _alignments(known: Sequence[Known]) -> dict[str, int]:
-    counted: Counter[str] = Counter()
-    for one in known:
-        counted.update(one.counts() if isinstance(one, ClipFaces) else [str(one.alignment) if one else "none"])
-    return dict(counted)
 
 
 def _scenes(run: Run, items: Mapping[str, Sequence[Labelled]], samples: Sequence[Sample]) -> dict[str, Part]:

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.data.feature_tables import FeatureStore
 from mien.data.moment_faces import Known, locate
+from mien.data.moment_features import FaceFeatures, face_features
 from mien.data.moment_input import MomentInput, is_answerable
 from mien.data.moment_plan import Plan, plan
 from mien.data.prepare_clips import ClipFaces
@@ -36,12 +38,13 @@ def answer_moments(
     crop: Crop = "face",
     batch_size: int = 16,
     smooth: int = 1,
+    store: FeatureStore | None = None,
     progress: bool = True,
 ) -> Answers:
     """Feed the moments of every sample to the network; one answer a sample.
 
-    An utterance has the mean of the probabilities of its moments. A labelled frame without a picture has the answer of
-    the nearest frame of its video that has one, where the network looks.
+    An utterance has the mean of the probabilities of its moments. A labelled frame without a picture, or without
+    features of a face, has the answer of the nearest frame of its video that has one, where the network looks.
 
     Args:
         session: the network.
@@ -51,23 +54,25 @@ def answer_moments(
         crop: ``face`` aligns by eyes, ``whole`` takes pictures as they are.
         batch_size: moments in one run of the network.
         smooth: average the answers for frames over so many frames of their video; 1 is off.
+        store: reads the features of a network that is told of a face; the samples have them by the name of the input.
         progress: whether to show a bar.
 
     Raises:
         ConfigError: if ``smooth`` is even or below 1.
-        DatasetError: if a sample has nothing that the network can read.
+        DatasetError: if a sample has nothing that the network can read, or features cannot be used.
         MediaError: if a picture or a sound cannot be read.
     """
     check_smoothing(smooth)
     known: list[Known] = [None] * len(samples)
     if "clip" in inputs:
         known = locate(samples, name=dataset, whole=crop == "whole", progress=progress)
-    _check(samples, known, inputs)
+    faces = face_features(inputs, store) if store is not None else None
+    _check(samples, known, inputs, faces)
     videos = videos_of(samples)
-    asked = asked_of(samples, videos) if "clip" in inputs else np.arange(len(samples))
-    make = MomentInput(inputs, whole=crop == "whole", cache_mb=CACHE_MB)
+    make = MomentInput(inputs, faces=faces, whole=crop == "whole", cache_mb=CACHE_MB)
+    asked = np.arange(len(samples)) if make.frames is None else asked_of(samples, videos, make.frames)
     chosen = [samples[i] for i in asked]
-    moments = plan(chosen, BASIC_7, make.span, seconds=make.seconds, training=False, seen="clip" in inputs)
+    moments = plan(chosen, BASIC_7, make.span, seconds=make.seconds, training=False, seen=make.frames)
     outputs = _run(session, make, chosen, [known[i] for i in asked], moments, batch_size, progress)
     outputs = pooled(outputs, moments.unit)
     rows = filled_rows(len(samples), videos, asked)
@@ -82,12 +87,14 @@ def answer_moments(
     )
 
 
-def _check(samples: Sequence[Sample], known: Sequence[Known], inputs: Mapping[str, InputSpec]) -> None:
+def _check(
+    samples: Sequence[Sample], known: Sequence[Known], inputs: Mapping[str, InputSpec], faces: FaceFeatures | None
+) -> None:
     """Frames of a video are judged whatever there is, as the rest must be measurable by all networks alike."""
     unread = [
         sample.key
-        for sample, faces in zip(samples, known, strict=True)
-        if sample.frame is None and not is_answerable(sample, faces, inputs)
+        for sample, found in zip(samples, known, strict=True)
+        if sample.frame is None and not is_answerable(sample, found, inputs, faces)
     ]
     if unread:
         raise DatasetError(

@@ -11,7 +11,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from mien.schema.errors import ConfigError
 
-SCHEDULES = ("none", "cosine", "flat_cosine", "exponential", "step", "multistep")
+SCHEDULES = ("none", "cosine", "flat_cosine", "exponential", "step", "multistep", "plateau")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,40 +60,53 @@ class Schedule:
     Attributes:
         name: ``cosine`` falls to ``floor`` over the run, ``flat_cosine`` from ``flat_until`` on, ``exponential`` by
             ``gamma`` each epoch, ``step`` by ``gamma`` every ``every_epochs``, ``multistep`` by ``gamma`` at each of
-            ``at``.
-        warm_up: share of the run in which the rate rises from 0.
+            ``at``, ``plateau`` by ``gamma`` whenever the monitored value gains no more (:class:`Plateau`).
+        warm_up: share of the run in which the rate rises.
+        warm_up_from: factor at its beginning.
         warm_up_power: 1 rises evenly, 2 with the square.
         floor: least factor of the cosines.
         flat_until: share of the run until which ``flat_cosine`` keeps the highest rate.
         gamma: factor of the stepwise ones.
         every_epochs: of ``step``.
         at: shares of the run, of ``multistep``.
+        patience_epochs: of ``plateau``, epochs without a gain after which the rate falls.
+        threshold: of ``plateau``, what a gain has to exceed, in units of the value.
     """
 
-    name: Literal["none", "cosine", "flat_cosine", "exponential", "step", "multistep"] = "none"
+    name: Literal["none", "cosine", "flat_cosine", "exponential", "step", "multistep", "plateau"] = "none"
     warm_up: float = 0.0
+    warm_up_from: float = 0.0
     warm_up_power: float = 1.0
     floor: float = 0.0
     flat_until: float = 0.5
     gamma: float = 0.1
     every_epochs: int = 30
     at: tuple[float, ...] = (0.5, 0.75)
+    patience_epochs: int = 10
+    threshold: float = 1e-4
 
     def __post_init__(self) -> None:
         if self.name not in SCHEDULES:
             raise ConfigError(f"There is no schedule {self.name!r}; allowed: {', '.join(SCHEDULES)}")
         if not (0 <= self.warm_up < 1 and 0 <= self.flat_until < 1) or self.every_epochs < 1:
             raise ConfigError(f"warm_up and flat_until lie in [0, 1), every_epochs is at least 1; given: {self}")
+        if not 0 <= self.warm_up_from <= 1 or self.patience_epochs < 1 or self.threshold < 0:
+            raise ConfigError(
+                "warm_up_from lies in [0, 1], patience_epochs is at least 1 and threshold at least 0; given: "
+                f"{self.warm_up_from=}, {self.patience_epochs=}, {self.threshold=}"
+            )
 
-    def factor(self, progress: float, epoch: int) -> float:
+    def factor(self, progress: float, epoch: int, falls: int = 0) -> float:
         """Share of the highest rate.
 
         Args:
             progress: share of the run that is done, in [0, 1].
             epoch: number of the epoch, from 0.
+            falls: how often the value gained no more, of ``plateau``.
         """
         if progress < self.warm_up:
-            return float((progress / self.warm_up) ** self.warm_up_power)
+            risen = (progress / self.warm_up) ** self.warm_up_power
+            return float(self.warm_up_from + (1 - self.warm_up_from) * risen)
         if self.name in ("cosine", "flat_cosine"):
             start = self.warm_up if self.name == "cosine" else max(self.warm_up, self.flat_until)
             share = max(0.0, progress - start) / (1 - start)
@@ -104,7 +117,39 @@ class Schedule:
             return float(self.gamma ** (epoch // self.every_epochs))
         if self.name == "multistep":
             return float(self.gamma ** sum(progress >= at for at in self.at))
+        if self.name == "plateau":
+            return float(self.gamma**falls)
         return 1.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Plateau:
+    """Counts how often a value gained no more: torch's ``ReduceLROnPlateau`` by numbers of epochs, not of looks.
+
+    Attributes:
+        falls: how often.
+        best: best value so far; ``None`` before the first.
+        since: epoch of the last gain, or of the last fall where that is later.
+    """
+
+    falls: int = 0
+    best: float | None = None
+    since: int = -1
+
+    def look(self, value: float, epoch: int, schedule: Schedule, mode: Literal["max", "min"] = "max") -> None:
+        """Take the value after an epoch.
+
+        Args:
+            value: of the monitored metric.
+            epoch: number of the epoch, from 0, above that of the last look.
+            schedule: says what a gain is, and how long to wait for one.
+            mode: whether more or less is better.
+        """
+        sign = 1.0 if mode == "max" else -1.0
+        if self.best is None or sign * (value - self.best) > schedule.threshold:
+            self.best, self.since = value, epoch
+        elif epoch - self.since >= schedule.patience_epochs:
+            self.falls, self.since = self.falls + 1, epoch
 
 
 def parameter_groups(

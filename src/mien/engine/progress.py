@@ -50,11 +50,12 @@ class Bar:
         self._show(steps)
 
     def epoch_done(self, scores: Mapping[str, float], monitor: str) -> None:
-        """Write the line of the epoch where there is no terminal to draw a bar on."""
+        """Write the line of the epoch where there is no terminal to draw a bar on; ``scores`` may be empty."""
         if self._enabled and not self._console.is_terminal:
+            told = f"{monitor} {scores[monitor]:.4f}  " if scores else ""
             self._console.print(
                 f"epoch {self._epoch + 1}/{self._epochs}  {self._size_px} px  loss {self._loss:.4f}  "
-                f"{monitor} {scores[monitor]:.4f}  {self._speed:.0f} images/s",
+                f"{told}{self._speed:.0f} images/s",
                 highlight=False,
             )
 

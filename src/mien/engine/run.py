@@ -16,6 +16,7 @@ from mien.data.scene_augment import SceneAugment
 from mien.data.splits import DataConfig
 from mien.engine.optim import Optimizer, Schedule
 from mien.schema.errors import ConfigError, MienError
+from mien.schema.inputs import FeatureSpec
 from mien.schema.tables import resolve
 
 
@@ -46,7 +47,9 @@ class TrainConfig:
         monitor_mode: whether more or less of it is better.
         keep: ``best`` is the epoch with the best value of ``monitor``, ``last`` the last one: then nothing is chosen by
             the selection part.
-        patience: stop after this many epochs without a gain of ``min_delta``; 0 is off.
+        select_every: epochs from one look at the selection part to the next; the last epoch has one in any case. With
+            ``keep="last"`` nothing depends on the looks between, which cost time.
+        patience: stop after this many looks without a gain of ``min_delta``; 0 is off.
         min_delta: smallest gain that counts for ``patience``.
         time_limit_min: the run is shortened so that it ends at this time, give or take half an epoch; 0 is off. The
             number of epochs then depends on the machine.
@@ -73,13 +76,14 @@ class TrainConfig:
     monitor: str = "accuracy"
     monitor_mode: Literal["max", "min"] = "max"
     keep: Literal["best", "last"] = "best"
+    select_every: int = 1
     patience: int = 0
     min_delta: float = 0.0
     time_limit_min: float = 0.0
     tensorboard: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "accumulate"):
+        for name in ("epochs", "batch_size", "accumulate", "select_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"train.{name} is at least 1; given: {getattr(self, name)}")
         for name in ("steps", "clip_norm", "sam_rho", "patience", "time_limit_min", "workers"):
@@ -96,6 +100,15 @@ class TrainConfig:
             raise ConfigError("train.patience stops by the selection part, of which train.keep=last knows nothing")
         if self.sam_rho and self.accumulate > 1:
             raise ConfigError("train.sam_rho and train.accumulate > 1 don't go together; switch one of them off")
+        self._check_plateau()
+
+    def _check_plateau(self) -> None:
+        if self.schedule.name == "plateau" and (self.keep == "last" or self.sizes):
+            raise ConfigError(
+                "train.schedule.name=plateau lowers the rate by values of the selection part that can be compared: set "
+                f"train.keep to best and leave train.sizes empty, or take another schedule; given: {self.keep=}, "
+                f"{self.sizes=}"
+            )
 
     def size_px(self, progress: float) -> int | None:
         """Side of the input at a share of the run; ``None`` for the model's own side."""
@@ -114,6 +127,9 @@ class Run:
         task: name in ``TASKS``; ``regress`` learns strengths from features, ``classify_frames`` the expression of each
             frame of a window.
         loss: configuration of the training loss.
+        added: configurations of further losses, added to it, such as ``Distillation`` or ``EarlyLearning``; one that
+            takes the place of a share of what stands before it has ``replaces``.
+        teacher: file of a teacher's answers that ``python -m mien.deploy.teach`` wrote, for a loss that learns from it.
         augment: how training faces are varied, or, to find them, whole pictures.
         train: the loop.
         seed: of the weights, the order, the augmentation and the dropout.
@@ -127,7 +143,8 @@ class Run:
         proportion: ``searched`` looks, after training, for the integers in proportion to which a network of voice and
             face adds their probabilities, on the selection part; ``given`` leaves those of the model.
         features: (input of the model, folder of ``mien features`` or name of a feature set inside the dataset); samples
-            that lack one of them are left out, also where the model does not take it.
+            that lack one of them are left out, also where the model does not take it. Of a model that is told of a face
+            at moments one such folder, or one with a NumPy file for each clip.
         random_features: take folders that an encoder with random weights wrote.
     """
 
@@ -137,6 +154,8 @@ class Run:
     data: DataConfig
     task: Literal["classify", "landmarks", "detect", "regress", "classify_frames"] = "classify"
     loss: Any
+    added: tuple[Any, ...] = ()
+    teacher: str | None = None
     augment: Augment | SceneAugment = field(default_factory=Augment)
     train: TrainConfig = field(default_factory=TrainConfig)
     seed: int = 0
@@ -160,27 +179,47 @@ class Run:
             raise ConfigError("augment is a SceneAugment where the task is detect, and an Augment in all other runs")
         if isinstance(self.augment, SceneAugment):
             return
+        if wrong := [one for one in self.added if not hasattr(one, "build")]:
+            raise ConfigError(
+                f"added takes configurations of losses, as "
+                f'[{{"type": "mien.losses.distillation:Distillation", "weight": 0.5}}]; given: {wrong[0]!r}'
+            )
         if self.task == "regress":
             self._check_regress()
-        elif self.features or self.random_features:
-            raise ConfigError(f"features and random_features are for the task regress; the task is {self.task!r}")
+        elif (self.features or self.random_features) and not _is_told_of_faces(self.model):
+            raise ConfigError(
+                f"features and random_features are for the task regress, and for models that are told of a face at "
+                f"moments, such as gcsa_av with visual_net=features; the task is {self.task!r}, the model "
+                f"{self.architecture!r}"
+            )
         mixed = self.augment.mixup or self.augment.cutmix
         if mixed and getattr(self.loss, "target", "distribution") == "label":
             raise ConfigError("augment.mixup and augment.cutmix mix the labels too: set loss.target to distribution")
         if mixed and self.task in ("landmarks", "classify_frames"):
             what = "landmarks" if self.task == "landmarks" else "frames of windows"
             raise ConfigError(f"augment.mixup and augment.cutmix are for classes; {what} cannot be mixed")
+        knowing = [type(one).__name__ for one in (self.loss, *self.added) if getattr(one, "needs_samples", False)]
+        if mixed and knowing:
+            raise ConfigError(f"{knowing[0]} knows each face, so none may be mixed: set augment.mixup and cutmix to 0")
 
     def _check_regress(self) -> None:
         if self.augment != Augment():
             raise ConfigError("augment varies pictures and sounds; the task regress reads features: leave it empty")
         if self.train.sizes:
             raise ConfigError("train.sizes are of pictures; the task regress reads features: leave them empty")
+        if _is_told_of_faces(self.model):
+            raise ConfigError(
+                f"{self.architecture!r} is told of a face at moments and learns classes: set task=classify"
+            )
 
 
 def _is_proportional(model: Any) -> bool:
     wanted = {"modality": "va", "fusion": "proportional", "fusion_weights": "grid"}
     return all(getattr(model, name, None) == value for name, value in wanted.items())
+
+
+def _is_told_of_faces(model: Any) -> bool:
+    return any(isinstance(spec, FeatureSpec) and spec.around_moment for spec in model.inputs().values())
 
 
 def to_json(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """All that changes during a run, how it is kept between two epochs, and what ``run.json`` says of it."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from mien.engine import checkpoint
 from mien.engine.material import Material, counts_in
+from mien.engine.optim import Plateau
 from mien.engine.pace import Pace
 from mien.engine.run import Run, to_json
 from mien.engine.surroundings import commit, surroundings
@@ -34,6 +36,7 @@ class State:
         best: best value of the monitored metric so far.
         best_epoch: when it was reached; -1 for never.
         bad_epochs: epochs since the last gain.
+        plateau: how often the rate has fallen, of a schedule that looks at the monitored value.
         commits: of the code that trained it, in order; several where a run went on with newer code.
     """
 
@@ -50,6 +53,7 @@ class State:
     best: float | None = None
     best_epoch: int = -1
     bad_epochs: int = 0
+    plateau: Plateau = field(default_factory=Plateau)
     commits: list[str] = field(default_factory=list)
 
     def note_commit(self) -> None:
@@ -57,6 +61,32 @@ class State:
         now = commit() or "unknown"
         if self.commits[-1:] != [now]:
             self.commits.append(now)
+
+    @property
+    def is_looked_at(self) -> bool:
+        """Whether the selection part is looked at after the next epoch, as after the last one in any case."""
+        return self.pace.left() <= 1 or (self.pace.epoch + 1) % self.run.train.select_every == 0
+
+    def gain(self, value: float) -> float:
+        """By how much the monitored value is better than the best so far; infinity for the first one."""
+        if self.best is None:
+            return float("inf")
+        return self.best - value if self.run.train.monitor_mode == "min" else value - self.best
+
+    def rate(self, progress: float) -> float:
+        """Learning rate at a share of the run that lies in the next epoch."""
+        config = self.run.train
+        return config.optimizer.lr * config.schedule.factor(progress, self.pace.epoch, self.plateau.falls)
+
+    def watch_plateau(self, scores: Mapping[str, float]) -> None:
+        """Let the schedule see the value of the epoch that is over; those in which the rate only rose don't count.
+
+        ``scores`` is empty after an epoch that was not looked at.
+        """
+        config = self.run.train
+        if scores and config.schedule.name == "plateau" and self.pace.progress > config.schedule.warm_up + 1e-9:
+            value, epoch = scores[config.monitor], self.pace.epoch - 1
+            self.plateau.look(value, epoch, config.schedule, config.monitor_mode)
 
     @property
     def judged(self) -> nn.Module:
@@ -77,6 +107,7 @@ def save_state(state: State, path: Path) -> None:
         "best": state.best,
         "best_epoch": state.best_epoch,
         "bad_epochs": state.bad_epochs,
+        "plateau": asdict(state.plateau),
         "commits": state.commits,
     }
     checkpoint.save(path, tensors, numbers)
@@ -97,6 +128,7 @@ def restore_state(state: State, path: Path) -> None:
     checkpoint.load_optimizer(state.optimizer, checkpoint.part("optimizer", tensors))
     state.pace.restore(numbers["pace"])
     state.best, state.best_epoch, state.bad_epochs = numbers["best"], numbers["best_epoch"], numbers["bad_epochs"]
+    state.plateau = Plateau(**numbers.get("plateau", {}))
     state.commits = list(numbers.get("commits", ()))
 
 
@@ -120,6 +152,7 @@ def record_of(state: State) -> dict[str, Any]:
             "alignment": material.alignment,
             "dropped": material.dropped,
             **({"features": material.features} if material.features else {}),
+            **({"teacher": material.teacher} if material.teacher else {}),
         },
         "sampler": run.train.sampler,
         "parameters": sum(p.numel() for p in state.network.parameters()),

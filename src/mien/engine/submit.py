@@ -17,7 +17,7 @@ CHALLENGES: Mapping[str, str] = MappingProxyType(
 )
 
 _USELESS: Mapping[str, frozenset[str]] = MappingProxyType(
-    {"aff_wild2": frozenset({"features"}), "hume_reaction": frozenset({"crop", "smooth"})}
+    {"aff_wild2": frozenset(), "hume_reaction": frozenset({"crop", "smooth"})}
 )
 """Settings that a challenge has no use for."""
 

@@ -1,6 +1,6 @@
 """Answers to a challenge of frames: what bundles say of every frame of its videos, in the form that it takes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from mien.data.readers.clips import VIDEOS
 from mien.engine.ensemble import answers_frames, answers_of, as_one, averaged, members_of
 from mien.engine.measure import Crop, tracked
 from mien.engine.pooling import check_smoothing
+from mien.engine.telling import tellers_of
 from mien.media.video import probe_video
 from mien.runtime.bundle import Bundle
 from mien.runtime.session import Precision, open_session
@@ -34,6 +35,7 @@ def submit_frames(
     precision: Precision = "fp32",
     crop: Crop = "face",
     smooth: int = 1,
+    features: Mapping[str, str] | None = None,
     progress: bool = True,
 ) -> Path:
     """Answer for every frame of every video of one part, labelled or not, and write the file of the challenge.
@@ -52,27 +54,33 @@ def submit_frames(
         precision: as there.
         crop: ``face`` aligns the faces, ``whole`` takes the pictures of the dataset as they are.
         smooth: average the answers over so many frames of a video, an odd number; 1 is off.
+        features: of a model that is told of a face at moments, their folder by name of the input; ``None`` takes that
+            of the training.
         progress: whether to show a bar.
 
     Raises:
-        ConfigError: if ``smooth`` is even.
-        BundleError: if a model does not answer for moments or frames, or has classes that the dataset lacks.
+        ConfigError: if ``smooth`` is even, or features are given that no model reads.
+        BundleError: if a model does not answer for moments or frames, has classes that the dataset lacks, or is given
+            features of another encoder than those of its training.
         DatasetError: if the part has no videos, or one of them has nothing that the network can read.
     """
     check_smoothing(smooth)
     members = members_of(model, others)
     bundle = as_one(members)
-    labels = _labels_of(bundle)
+    labels, tellers = _labels_of(bundle), tellers_of(members, features)
     videos = [sample for sample in read_dataset(dataset, root) if sample.split == split]
     if not videos:
         raise DatasetError(f"The part {split!r} of {dataset!r} has no videos; choose another --split.")
     sessions = [open_session(member, runtime, device, precision=precision) for member in members]
     task = task_from_json(bundle.task, labels)
     how: dict[str, Any] = {"dataset": dataset, "crop": crop, "smooth": smooth, "progress": False}
+    told = [teller(videos) for teller in tellers]
     answers: dict[str, list[str]] = {}
     for number in tracked(list(range(len(videos))), progress):
-        frames = list(frames_of(videos[number]))
-        given = (answers_of(*pair, frames, **how) for pair in zip(members, sessions, strict=True))
+        given = (
+            answers_of(member, session, list(frames_of(own[number])), **how, **teller.how)
+            for member, session, teller, own in zip(members, sessions, tellers, told, strict=True)
+        )
         found = task.decode(averaged(members, given).outputs)
         answers[videos[number].key] = [labels.names[index] for index in found.index]
     return write_submission(out, answers)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.data.moment_plan import pictured
+from mien.data.moment_plan import Frames, pictured
 from mien.engine.pooling import filled, logits_of, smoothed
 from mien.metrics.calibration import softmax
 from mien.schema.sample import Sample
@@ -31,12 +31,18 @@ def videos_of(samples: Sequence[Sample]) -> Videos:
     return found
 
 
-def asked_of(samples: Sequence[Sample], videos: Videos) -> NDArray[np.int64]:
+def asked_of(samples: Sequence[Sample], videos: Videos, seen: Frames = pictured) -> NDArray[np.int64]:
     """Places of the samples that are put to the network, ``int64 [A]``: not frames without a picture, unless a video
-    has none."""
+    has none.
+
+    Args:
+        samples: of which some are frames.
+        videos: of these.
+        seen: which frames of a video can be looked at.
+    """
     wanted = np.ones(len(samples), bool)
     for places, numbers in videos:
-        there = np.isin(numbers, pictured(samples[places[0]]))
+        there = np.isin(numbers, seen(samples[places[0]]))
         wanted[places] = there if there.any() else True
     return np.flatnonzero(wanted)
 

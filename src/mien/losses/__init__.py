@@ -13,10 +13,13 @@ LOSSES: Mapping[str, str] = MappingProxyType(
         "coarse_fine": "mien.losses.coarse_fine:CoarseFine",
         "cross_entropy": "mien.losses.cross_entropy:CrossEntropy",
         "detection": "mien.losses.detection:Detection",
+        "distillation": "mien.losses.distillation:Distillation",
+        "early_learning": "mien.losses.early_learning:EarlyLearning",
         "focal": "mien.losses.focal:Focal",
         "neutral_anchor": "mien.losses.neutral_anchor:NeutralAnchor",
         "reaction": "mien.losses.reaction:ReactionLoss",
         "smooth_l1": "mien.losses.landmarks:SmoothL1",
+        "two_views": "mien.losses.two_views:TwoViews",
         "wing": "mien.losses.landmarks:Wing",
     }
 )

@@ -117,6 +117,40 @@ def repeated_interval(
     return _span(table.mean(), np.array(means), confidence)
 
 
+def runs_interval(
+    metric: Callable[[Any, Any], float],
+    truth: ArrayLike,
+    answers: ArrayLike,
+    *,
+    groups: ArrayLike | None = None,
+    within: bool = False,
+    resamples: int = RESAMPLES,
+    confidence: float = CONFIDENCE,
+    seed: int = 0,
+) -> Interval:
+    """The mean over several runs of a metric on the same samples.
+
+    Runs and groups are both drawn with replacement; from few of them the interval is a little too narrow.
+
+    Args:
+        metric: a function of truth ``[N, …]`` and answers ``[N, …]``.
+        truth: ``[N, …]``.
+        answers: of R runs, ``[R, N, …]``.
+        groups: one name a sample; whole groups are drawn instead of samples.
+        within: of each group that is drawn, also draw its samples.
+        resamples: how many times all are drawn.
+        confidence: share of the resampled means inside the interval.
+        seed: of the draws.
+
+    Raises:
+        ConfigError: if the shapes do not fit.
+    """
+    true, found = _checked(truth, answers)
+    return _drawn_twice(
+        lambda run, rows: metric(true[rows], found[run][rows]), found, groups, within, resamples, confidence, seed
+    )
+
+
 def paired_interval(
     metric: Callable[[Any, Any], float],
     truth: ArrayLike,
@@ -124,6 +158,7 @@ def paired_interval(
     second: ArrayLike,
     *,
     groups: ArrayLike | None = None,
+    within: bool = False,
     resamples: int = RESAMPLES,
     confidence: float = CONFIDENCE,
     seed: int = 0,
@@ -139,6 +174,7 @@ def paired_interval(
         first: answers of R runs, ``[R, N, …]``.
         second: answers of as many others, run by run comparable with the first.
         groups: one name a sample; whole groups are drawn instead of samples.
+        within: of each group that is drawn, also draw its samples.
         resamples: how many times both are drawn.
         confidence: share of the resampled differences inside the interval.
         seed: of the draws.
@@ -146,31 +182,61 @@ def paired_interval(
     Raises:
         ConfigError: if the shapes do not fit.
     """
-    true, ours, theirs = np.asarray(truth), np.asarray(first), np.asarray(second)
-    if ours.shape != theirs.shape or ours.shape[1:] != true.shape or not ours.size:
-        shapes = f"{true.shape}, {ours.shape}, {theirs.shape}"
-        raise ConfigError(f"Truth is [N, ...], answers are [R, N, ...] of both; given: {shapes}")
+    (true, ours), (_, theirs) = _checked(truth, first), _checked(truth, second)
+    if len(ours) != len(theirs):
+        raise ConfigError(f"Runs are compared one by one; given: {len(ours)} and {len(theirs)} of them")
 
-    def difference(runs: NDArray[np.int64], rows: Any) -> float:
-        each = [metric(true[rows], ours[run][rows]) - metric(true[rows], theirs[run][rows]) for run in runs]
-        return float(np.mean(each))
+    def difference(run: int, rows: Any) -> float:
+        return metric(true[rows], ours[run][rows]) - metric(true[rows], theirs[run][rows])
 
-    rng, count = np.random.default_rng(seed), len(ours)
-    drawn = _resampled_rows(rng, _group_numbers(len(true), groups), resamples)
-    found = [difference(rng.integers(count, size=count), rows) for rows in drawn]
-    return _span(difference(np.arange(count), slice(None)), np.array(found), confidence)
+    return _drawn_twice(difference, ours, groups, within, resamples, confidence, seed)
+
+
+def _checked(truth: ArrayLike, answers: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
+    true, found = np.asarray(truth), np.asarray(answers)
+    if found.shape[1:] != true.shape or not found.size:
+        raise ConfigError(f"Truth is [N, ...], answers are [R, N, ...] of it; given: {true.shape}, {found.shape}")
+    return true, found
+
+
+def _drawn_twice(
+    figure: Callable[[int, Any], float],
+    answers: NDArray[Any],
+    groups: ArrayLike | None,
+    within: bool,
+    resamples: int,
+    confidence: float,
+    seed: int,
+) -> Interval:
+    """The mean over runs of a figure of a run and some rows; runs and rows are drawn."""
+    rng, (runs, size) = np.random.default_rng(seed), answers.shape[:2]
+
+    def mean(chosen: Any, rows: Any) -> float:
+        return float(np.mean([figure(run, rows) for run in chosen]))
+
+    drawn = _resampled_rows(rng, _group_numbers(size, groups), resamples, within)
+    found = [mean(rng.integers(runs, size=runs), rows) for rows in drawn]
+    return _span(mean(range(runs), slice(None)), np.array(found), confidence)
 
 
 def _resampled_rows(
-    rng: np.random.Generator, numbers: NDArray[np.int64], resamples: int
+    rng: np.random.Generator, numbers: NDArray[np.int64], resamples: int, within: bool = False
 ) -> Iterator[NDArray[np.int64]]:
-    """Rows of each resample: of groups drawn with replacement, or of single samples if every group is one."""
+    """Rows of each resample: of groups drawn with replacement, or of single samples if every group is one.
+
+    ``within`` draws anew, of each group that was drawn, as many of its samples as it has.
+    """
     sizes = np.bincount(numbers)
     in_groups = np.argsort(numbers, kind="stable")
     members = np.split(in_groups, np.cumsum(sizes)[:-1])
     for _ in range(resamples):
         drawn = rng.integers(len(sizes), size=len(sizes))
-        yield in_groups[drawn] if len(sizes) == len(numbers) else np.concatenate([members[group] for group in drawn])
+        if len(sizes) == len(numbers):
+            yield in_groups[drawn]
+        elif within:
+            yield np.concatenate([rng.choice(members[group], len(members[group])) for group in drawn])
+        else:
+            yield np.concatenate([members[group] for group in drawn])
 
 
 def confusion_intervals(

@@ -17,22 +17,24 @@ The text fixes GCSA, the proportion, the loss and the optimiser; no width, no ke
   parameters of speech and facial images" a learning rate, so they can be learnt as well.
 - The abstract's "key-frame alignment" and "multi scale dilated fusion" are not described: see ``layers/alignment.py``
   and ``layers/dilated_fusion.py``.
+- Of the face a foreign network may tell in RHCNN's place (``visual_net="features"``): a row of numbers for each frame.
 - A moment without sound is judged by the face alone; ours: one without a face by the voice alone, one without either
   evenly over all classes.
 
 Shapes: ``B`` moments, ``K`` frames, ``S`` side of a frame, ``M`` mel bands, ``T`` frames of sound, ``E`` channels of a
-map, ``U`` maps of a face (``K``, or 1 of a trunk that joins frames), ``F`` their side, ``C`` classes.
+map, ``U`` maps of a face (``K``, or 1 of a trunk that joins frames), ``F`` their side, ``D`` width of features of a
+face, ``C`` classes.
 """
 
-import math
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from mien.models.layers.alignment import Alignment
+from mien.models.layers.branches import FaceBranch, FeatureBranch, VoiceBranch
 from mien.models.layers.decision_fusion import LearnedShare, mixed, present
 from mien.models.layers.dilated_fusion import DilatedFusion
 from mien.models.layers.gcsa import GCSA, Parts
@@ -42,7 +44,7 @@ from mien.models.layers.resnet import ResNet
 from mien.models.layers.resnet3d import ResNet3d
 from mien.models.layers.rhcnn import GROUPS, RHCNN
 from mien.schema.errors import ConfigError
-from mien.schema.inputs import ClipSpec, FlagSpec, InputSpec, SoundSpec
+from mien.schema.inputs import ClipSpec, FeatureSpec, FlagSpec, InputSpec, SoundSpec
 from mien.schema.labels import LabelSet
 
 Attention = Literal["none", "gcsa", "mesc"]
@@ -61,9 +63,10 @@ class Config:
     Attributes:
         modality: ``va`` for both, ``v`` for the face alone, ``a`` for the voice alone.
         audio_net: trunk of the voice.
-        visual_net: trunk of the face; ``rhcnn`` reads frames one by one, ``r3d18`` all together.
+        visual_net: trunk of the face; ``rhcnn`` reads frames one by one, ``r3d18`` all together; ``features`` has none
+            and is fed what a foreign network made of each frame.
         audio_attn: attention of the voice: of ``mcnn`` where its branches meet, of ``resnet18`` on its map.
-        visual_attn: attention on the map of the face.
+        visual_attn: attention on the map of the face; ``features`` have no map, and leave the default as it is.
         gcsa_parts: both gates of GCSA, or one of them.
         shuffle: whether GCSA mixes the channels.
         mesc_sum: whether MESC adds three gates or makes one of their sum [U].
@@ -82,11 +85,12 @@ class Config:
         audio_widths: channels of MCNN: both blocks of a branch, and the map [D].
         visual_widths: channels of RHCNN: both first blocks, and both pairs of residual ones [D].
         resnet_widths: channels of the four stages of ``resnet18`` and ``r3d18``.
+        feature_width: numbers that ``features`` have for each frame; 1280 of EmotiEffNet.
     """
 
     modality: Literal["v", "a", "va"] = "va"
     audio_net: Literal["mcnn", "resnet18"] = "mcnn"
-    visual_net: Literal["rhcnn", "r3d18"] = "rhcnn"
+    visual_net: Literal["rhcnn", "r3d18", "features"] = "rhcnn"
     audio_attn: Attention = "gcsa"
     visual_attn: Attention = "mesc"
     gcsa_parts: Parts = "both"
@@ -107,15 +111,18 @@ class Config:
     audio_widths: tuple[int, int, int] = (32, 64, 256)
     visual_widths: tuple[int, int, int, int] = (32, 64, 128, 256)
     resnet_widths: tuple[int, int, int, int] = (64, 128, 256, 512)
+    feature_width: int = 1280
 
     def __post_init__(self) -> None:
-        parts = SoundSpec().n_frames // TIME_TO_CELLS
+        parts, mapped = SoundSpec().n_frames // TIME_TO_CELLS, not self.fed
         grouped = (self.audio_widths[1], *self.visual_widths[2:], self.resnet_widths[-1])
         rules = (
             (self.modality in ("v", "a", "va"), "modality is v, a or va", "modality"),
             (all(weight in PROPORTIONS for weight in self.weights), "m and n are integers from 1 to 5", "weights"),
             (not self.meet or self.audio_net == "mcnn", f"{self._meeting} needs audio_net='mcnn'", "audio_net"),
             (not self.meet or self.visual_net == "rhcnn", f"{self._meeting} needs visual_net='rhcnn'", "visual_net"),
+            (mapped or self.visual_attn != "gcsa", "features have no map: visual_attn is mesc or none", "visual_attn"),
+            (self.feature_width >= 1, "features have at least 1 number", "feature_width"),
             (not self.aligned or parts % self.frames == 0, f"aligned frames divide {parts}", "frames"),
             (0 <= self.dropout < 1, "dropout lies in [0, 1)", "dropout"),
             (0 <= self.modality_dropout <= 1, "modality_dropout lies in [0, 1]", "modality_dropout"),
@@ -127,11 +134,19 @@ class Config:
 
     @classmethod
     def tiny(cls) -> "Config":
-        return cls(size_px=32, audio_widths=(4, 8, 16), visual_widths=(8, 8, 12, 16), resnet_widths=(8, 12, 16, 24))
+        return cls(
+            size_px=32, audio_widths=(4, 8, 16), visual_widths=(8, 8, 12, 16), resnet_widths=(8, 12, 16, 24),
+            feature_width=12,
+        )  # fmt: skip
 
     @property
     def aligned(self) -> bool:
         return self.modality == "va" and self.fusion_weights == "aligned"
+
+    @property
+    def fed(self) -> bool:
+        """Whether the face is not looked at but told by features."""
+        return "v" in self.modality and self.visual_net == "features"
 
     @property
     def meet(self) -> bool:
@@ -153,25 +168,29 @@ class Config:
         return self.visual_widths[-1] if self.visual_net == "rhcnn" else self.resnet_widths[-1]
 
     def inputs(self) -> dict[str, InputSpec]:
+        sound = SoundSpec(mel_scale=self.mel_scale)
+        face = self._face_input(sound.seconds)
+        alone: dict[str, dict[str, InputSpec]] = {"v": face, "a": {"sound": sound}}
+        return alone.get(self.modality, {**face, "sound": sound, "has_sound": FlagSpec(), "has_face": FlagSpec()})
+
+    def _face_input(self, seconds: float) -> dict[str, InputSpec]:
+        if self.fed:
+            step_s, width = seconds / self.frames, self.feature_width
+            return {"face_features": FeatureSpec(width=width, n_steps=self.frames, step_s=step_s, around_moment=True)}
         clip = ClipSpec(
             n_frames=self.frames,
             segments=self.frames,
             per_segment=1,
-            seconds=SoundSpec().seconds,
+            seconds=seconds,
             size_px=self.size_px,
             colour=self.colour,
             source_px=self.source_px,
             mean=HALF,
             std=HALF,
         )
-        sound = SoundSpec(mel_scale=self.mel_scale)
-        if self.modality == "v":
-            return {"clip": clip}
-        if self.modality == "a":
-            return {"sound": sound}
-        return {"clip": clip, "sound": sound, "has_sound": FlagSpec(), "has_face": FlagSpec()}
+        return {"clip": clip}
 
-    def build(self, labels: LabelSet | None) -> "FaceNetwork | VoiceNetwork | FusedNetwork":
+    def build(self, labels: LabelSet | None) -> "Network":
         """The network with random weights.
 
         Raises:
@@ -179,9 +198,9 @@ class Config:
         """
         if labels is None:
             raise ConfigError("gcsa_av is a classifier and needs a label set")
-        if self.modality == "v":
-            return FaceNetwork(self, len(labels))
-        return (VoiceNetwork if self.modality == "a" else FusedNetwork)(self, len(labels))
+        face, both = (FeatureNetwork, FusedFeatureNetwork) if self.fed else (FaceNetwork, FusedNetwork)
+        kinds: dict[str, type[Network]] = {"a": VoiceNetwork, "v": face, "va": both}
+        return kinds[self.modality](self, len(labels))
 
 
 class Outputs(NamedTuple):
@@ -209,64 +228,14 @@ class VoiceOutputs(NamedTuple):
     feature: Float[Tensor, "B E"]
 
 
-class VoiceBranch(nn.Module):
-    """Sound to a map, a map to a vector, and that to an answer."""
-
-    def __init__(self, config: Config, classes: int) -> None:
-        super().__init__()
-        mcnn = config.audio_net == "mcnn"
-        inside = _attention(config, config.audio_attn if mcnn else "none", 3 * config.audio_widths[1])
-        self.trunk = MCNN(config.audio_widths, inside) if mcnn else ResNet(config.resnet_widths, channels=1)
-        self.attention = _attention(config, "none" if mcnn else config.audio_attn, config.voice_width)
-        self.drop = nn.Dropout(config.dropout)
-        self.head = nn.Linear(config.voice_width, classes)
-
-    def forward_maps(self, sound: Float[Tensor, "B 1 M T"]) -> Float[Tensor, "B E P Q"]:
-        """Bands before time."""
-        maps: Tensor = self.attention(self.trunk(sound))
-        return maps
-
-    def forward_feature(self, maps: Float[Tensor, "B E P Q"]) -> Float[Tensor, "B E"]:
-        """Mean over all places: what enters the classifier."""
-        return maps.mean((2, 3))
-
-    def forward(self, feature: Float[Tensor, "B E"]) -> Float[Tensor, "B C"]:
-        """Logarithm of the probabilities."""
-        logits: Tensor = self.head(self.drop(feature))
-        return logits.float().log_softmax(1)
-
-
-class FaceBranch(nn.Module):
-    """Frames to maps, and maps to an answer."""
-
-    def __init__(self, config: Config, classes: int) -> None:
-        super().__init__()
-        frame_wise = config.visual_net == "rhcnn"
-        self.trunk = RHCNN(config.visual_widths) if frame_wise else ResNet3d(config.resnet_widths)
-        self.attention = _attention(config, config.visual_attn, config.face_width)
-        self.drop = nn.Dropout(config.dropout)
-        self.head = nn.Linear(config.face_width, classes)
-
-    def forward_maps(self, clip: Float[Tensor, "B K 3 S S"]) -> Float[Tensor, "B U E F F"]:
-        """One map a frame, or one of all."""
-        if isinstance(self.trunk, ResNet3d):
-            whole: Tensor = self.attention(self.trunk(clip.transpose(1, 2)).mean(2))
-            return whole[:, None]
-        maps: Tensor = self.attention(self.trunk(clip.flatten(0, 1))).unflatten(0, clip.shape[:2])
-        return maps
-
-    def forward(self, maps: Float[Tensor, "B U E F F"]) -> Float[Tensor, "B C"]:
-        """Logarithm of the mean of the probabilities of all maps."""
-        logits: Tensor = self.head(self.drop(maps.mean((3, 4))))
-        return logits.float().log_softmax(2).logsumexp(1) - math.log(maps.shape[1])
-
-
 class Network(nn.Module):
-    """What all three networks offer; those of one kind have the names of their part of the fused one."""
+    """What all networks offer; those of one kind have the names of their part of the fused one."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, classes: int) -> None:
         super().__init__()
         self.config = config
+        self.voice: Any = _voice(config, classes) if "a" in config.modality else None
+        self.face: Any = _face(config, classes) if "v" in config.modality else None
 
     def frozen_parameters(self) -> frozenset[str]:
         """Names of parameters that training never moves."""
@@ -286,7 +255,7 @@ class Network(nn.Module):
         """
         inside = self.config.audio_net == "mcnn"
         places: dict[str, tuple[str, Literal["input", "output"]]] = {}
-        if "v" in self.config.modality:
+        if "v" in self.config.modality and not self.config.fed:
             places["face"] = ("face.attention", "output")
             places["face_before_attention"] = ("face.attention", "input")
         if "a" in self.config.modality:
@@ -298,21 +267,21 @@ class Network(nn.Module):
 class FaceNetwork(Network):
     """Frames to an expression."""
 
-    def __init__(self, config: Config, classes: int) -> None:
-        super().__init__(config)
-        self.face = FaceBranch(config, classes)
-
     def forward(self, clip: Float[Tensor, "B K 3 S S"]) -> Outputs:
         face = self.face(self.face.forward_maps(clip))
         return Outputs(face, face.exp())
 
 
+class FeatureNetwork(Network):
+    """Features of the frames to an expression."""
+
+    def forward(self, face_features: Float[Tensor, "B K D"]) -> Outputs:
+        face = self.face(face_features)
+        return Outputs(face, face.exp())
+
+
 class VoiceNetwork(Network):
     """Sound to an expression."""
-
-    def __init__(self, config: Config, classes: int) -> None:
-        super().__init__(config)
-        self.voice = VoiceBranch(config, classes)
 
     def forward(self, sound: Float[Tensor, "B 1 M T"]) -> VoiceOutputs:
         feature = self.voice.forward_feature(self.voice.forward_maps(sound))
@@ -320,46 +289,45 @@ class VoiceNetwork(Network):
         return VoiceOutputs(voice, voice.exp(), feature.float())
 
 
-class FusedNetwork(Network):
-    """Frames and sound to an expression; maps, answers and shares are separate steps, so that each can be drawn."""
+class BothNetwork(Network):
+    """What networks of face and voice share; answers and shares are separate steps, so that each can be drawn."""
 
     def __init__(self, config: Config, classes: int) -> None:
-        super().__init__(config)
+        super().__init__(config, classes)
         widths = (config.voice_width, config.face_width)
-        self.voice = VoiceBranch(config, classes)
-        self.face = FaceBranch(config, classes)
         self.share = LearnedShare() if config.fusion_weights == "learned" else None
         self.alignment = Alignment(*widths) if config.aligned else None
         dilated = config.fusion == "concat_dilated"
         self.dilated = DilatedFusion(*widths, classes, config.dropout) if dilated else None
 
-    def forward(
+    def forward_both(
         self,
-        clip: Float[Tensor, "B K 3 S S"],
+        shown: Float[Tensor, "B U ..."],
         sound: Float[Tensor, "B 1 M T"],
         has_sound: Float[Tensor, "B"],
         has_face: Float[Tensor, "B"],
     ) -> Outputs:
-        voice_maps, face_maps = self.voice.forward_maps(sound), self.face.forward_maps(clip)
+        """The answer to what is known of the face, maps or features, and to the sound."""
+        voice_maps = self.voice.forward_maps(sound)
         feature = self.voice.forward_feature(voice_maps)
-        voice, face = self.voice(feature), self.face(face_maps)
-        share, looks = self.forward_shares(voice_maps, face_maps)
+        voice, face = self.voice(feature), self.face(shown)
+        share, looks = self.forward_shares(voice_maps, shown)
         heard, seen = self.forward_presence(has_sound, has_face)
         both, shares = heard * seen, present(share, heard, seen)
         fused = mixed(voice, face, shares)
         if self.dilated is not None:
-            joined = self.dilated(voice_maps, face_maps, share, looks).float().log_softmax(1)
+            joined = self.dilated(voice_maps, shown, share, looks).float().log_softmax(1)
             fused = torch.where(both[:, None] > 0, joined, fused)
         even = 1 / self.config.frames
         alignment = even + both[:, None] * (looks - even)
         return Outputs(fused, fused.exp(), voice, face, shares[:, 0], alignment, feature.float())
 
     def forward_shares(
-        self, voice_maps: Float[Tensor, "B E P Q"], face_maps: Float[Tensor, "B U D F F"]
+        self, voice_maps: Float[Tensor, "B E P Q"], shown: Float[Tensor, "B U ..."]
     ) -> tuple[Float[Tensor, "B"], Float[Tensor, "B K"]]:
         """The share of the voice and the weights of the frames, wherever both are there."""
         if self.alignment is not None:
-            share, looks = self.alignment(voice_maps, face_maps)
+            share, looks = self.alignment(voice_maps, shown)
             return share, looks
         m, n = self.config.weights
         moments = voice_maps.new_ones(voice_maps.shape[0], dtype=torch.float32)
@@ -377,6 +345,49 @@ class FusedNetwork(Network):
         hidden = both * (drawn < self.config.modality_dropout)
         silent = both * (drawn < self.config.modality_dropout / 2)
         return heard - silent, seen - (hidden - silent)
+
+
+class FusedNetwork(BothNetwork):
+    """Frames and sound to an expression."""
+
+    def forward(
+        self,
+        clip: Float[Tensor, "B K 3 S S"],
+        sound: Float[Tensor, "B 1 M T"],
+        has_sound: Float[Tensor, "B"],
+        has_face: Float[Tensor, "B"],
+    ) -> Outputs:
+        return self.forward_both(self.face.forward_maps(clip), sound, has_sound, has_face)
+
+
+class FusedFeatureNetwork(BothNetwork):
+    """Features of the frames, and sound, to an expression."""
+
+    def forward(
+        self,
+        face_features: Float[Tensor, "B K D"],
+        sound: Float[Tensor, "B 1 M T"],
+        has_sound: Float[Tensor, "B"],
+        has_face: Float[Tensor, "B"],
+    ) -> Outputs:
+        return self.forward_both(face_features, sound, has_sound, has_face)
+
+
+def _voice(config: Config, classes: int) -> VoiceBranch:
+    """Attention stands inside MCNN, where its branches meet, and behind ResNet."""
+    mcnn = config.audio_net == "mcnn"
+    inside = _attention(config, config.audio_attn if mcnn else "none", 3 * config.audio_widths[1])
+    trunk = MCNN(config.audio_widths, inside) if mcnn else ResNet(config.resnet_widths, channels=1)
+    behind = _attention(config, "none" if mcnn else config.audio_attn, config.voice_width)
+    return VoiceBranch(trunk, behind, config.voice_width, classes, config.dropout)
+
+
+def _face(config: Config, classes: int) -> FaceBranch | FeatureBranch:
+    if config.fed:
+        return FeatureBranch(config.feature_width, classes, config.dropout)
+    trunk = RHCNN(config.visual_widths) if config.visual_net == "rhcnn" else ResNet3d(config.resnet_widths)
+    attention = _attention(config, config.visual_attn, config.face_width)
+    return FaceBranch(trunk, attention, config.face_width, classes, config.dropout)
 
 
 def _attention(config: Config, kind: Attention, channels: int) -> nn.Module:

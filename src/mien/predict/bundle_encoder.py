@@ -25,7 +25,7 @@ def bundle_encoder(
 ) -> Encoder:
     """A bundle that turns faces or sounds into features.
 
-    A network of face and voice listens alone: it is told that there is no face.
+    A network of face, or of its features, and voice listens alone: it is told that there is no face.
 
     Args:
         bundle: read and verified.
@@ -61,8 +61,9 @@ def _sense(bundle: Bundle) -> tuple[str, Eye | Ear]:
     image, sound = bundle.inputs.get("image"), bundle.inputs.get("sound")
     if isinstance(image, ImageSpec) and len(bundle.inputs) == 1:
         return "image", Eye(spec=image)
-    others = {name for name in bundle.inputs if name not in ("sound", "clip", "has_sound", "has_face")}
-    if isinstance(sound, SoundSpec) and not others and ("clip" not in bundle.inputs or "has_face" in bundle.inputs):
+    faces = {"clip", "face_features"} & bundle.inputs.keys()
+    others = bundle.inputs.keys() - faces - {"sound", "has_sound", "has_face"}
+    if isinstance(sound, SoundSpec) and not others and (not faces or "has_face" in bundle.inputs):
         return "sound", WindowEar(spec=sound)
     raise BundleError(
         f"{bundle.name} is fed {', '.join(bundle.inputs)}; an encoder reads single faces (image), or sound with or "

@@ -11,6 +11,7 @@ from mien.faces.track import Tracker
 from mien.predict import pipeline
 from mien.predict.bundle_encoder import bundle_encoder
 from mien.predict.detector import DetectorPredictor
+from mien.predict.frames import FramePredictor
 from mien.predict.moments import MomentPredictor
 from mien.predict.pipeline import DEFAULT_MIN_FACE_PX, DEFAULT_MODEL, DEFAULT_QUALITY, Predictor
 from mien.predict.reactions import FACE, SOUND, ReactionPredictor
@@ -27,12 +28,14 @@ from mien.tasks import task_from_json
 CLIP_BATCH = 8
 PICTURE_BATCH = 8
 MOMENT_BATCH = 16
+WINDOW_BATCH = 1
+"""A window of 64 frames is a large batch by itself."""
 
 MOMENT_INPUTS = ({"clip"}, {"sound"}, {"clip", "sound", "has_sound", "has_face"})
 """Of networks that answer for moments: of the face, of the voice, of both, either of which may be missing."""
 
 
-AnyPredictor = Predictor | DetectorPredictor | ClipPredictor | MomentPredictor | ReactionPredictor
+AnyPredictor = Predictor | DetectorPredictor | ClipPredictor | FramePredictor | MomentPredictor | ReactionPredictor
 
 
 def load(name: str | Path = DEFAULT_MODEL, **options: Any) -> AnyPredictor:
@@ -42,8 +45,9 @@ def load(name: str | Path = DEFAULT_MODEL, **options: Any) -> AnyPredictor:
         name: of a model that is installed, or the folder of a bundle.
         options: as in :func:`mien.predict.pipeline.load`; a model of clips takes ``device``, ``runtime``,
             ``precision``, ``finder``, ``min_face_px``, ``min_score`` and ``batch_size``; one that finds the faces
-            itself those of :func:`load_detector`; one of face and voice those of :func:`load_moments`; one of the
-            intensity of reactions those of :func:`load_reactions`.
+            itself those of :func:`load_detector`; one that answers each frame of a window those of
+            :func:`load_frames`; one of face and voice those of :func:`load_moments`; one of the intensity of reactions
+            those of :func:`load_reactions`.
 
     Raises:
         BundleError: if there is no such model, it is damaged, or it answers with nothing that a table can hold.
@@ -58,11 +62,14 @@ def load(name: str | Path = DEFAULT_MODEL, **options: Any) -> AnyPredictor:
             "searches more finely the smaller min_face_px is"
         )
     if bundle.task.get("name") == "classify_frames":
+        return load_frames(bundle, **options)
+    specs = {name: spec for name, spec in bundle.inputs.items() if isinstance(spec, FeatureSpec)}
+    if told := [name for name, spec in specs.items() if spec.around_moment]:
         raise BundleError(
-            f"{bundle.name} answers for windows of labelled frames: `mien evaluate` measures it; to read clips take a "
-            "model of clips or of moments"
+            f"{bundle.name} does not look at faces: it is told of them by {told[0]} that were computed before. `mien "
+            f"evaluate --features {told[0]}=DIR` measures it; to read videos take a gcsa_av with visual_net=rhcnn"
         )
-    if any(isinstance(spec, FeatureSpec) for spec in bundle.inputs.values()):
+    if specs:
         return load_reactions(bundle, **options)
     clip = bundle.inputs.get("clip")
     if "sound" in bundle.inputs or (isinstance(clip, ClipSpec) and clip.seconds is not None):
@@ -143,6 +150,60 @@ def load_clips(
         model=f"{bundle.name}@{bundle.hash12}",
         make_tracker=_tracker_maker(reader),
         batch_size=min(batch_size, CLIP_BATCH),
+    )
+
+
+def load_frames(
+    bundle: Bundle,
+    *,
+    device: str = "cpu",
+    runtime: str | None = None,
+    precision: Precision = "fp32",
+    finder: Any = "default",
+    min_face_px: int = DEFAULT_MIN_FACE_PX,
+    min_score: float | None = None,
+    batch_size: int = WINDOW_BATCH,
+    threads: int | None = None,
+    quality: QualityLimits | None = DEFAULT_QUALITY,
+) -> FramePredictor:
+    """Load a model that answers each frame of a window; see :func:`load`.
+
+    Args:
+        bundle: read and verified.
+        device: as in :func:`mien.predict.pipeline.load`.
+        runtime: as there.
+        precision: as there.
+        finder: as there; one that gives meshes.
+        min_face_px: as there.
+        min_score: as there.
+        batch_size: most windows in one run of the network.
+        threads: how many pictures are read and searched at once.
+        quality: what a face in a video needs to be read; ``None`` reads every one that is large enough.
+
+    Raises:
+        BundleError: if the model is fed anything but windows of frames.
+        ConfigError: if a setting, or the device, cannot be used.
+    """
+    pipeline.check_counts(min_face_px=min_face_px, batch_size=batch_size, threads=threads or None)
+    clip = bundle.inputs.get("clip")
+    if not isinstance(clip, ClipSpec) or len(bundle.inputs) != 1 or bundle.labels is None:
+        raise BundleError(
+            f"{bundle.name!r} answers each frame of a window from {', '.join(bundle.inputs)}; prediction needs a model "
+            "that gives labels to the frames of clip alone, such as one of frame_ensemble"
+        )
+    task = task_from_json(bundle.task, bundle.labels)
+    reader = _reader(finder, min_face_px)
+    return FramePredictor(
+        session=open_session(bundle, runtime or pipeline.runtime_for(device), device, precision=precision),
+        task=task if min_score is None else replace(task, min_score=min_score),
+        clip=clip,
+        model=f"{bundle.name}@{bundle.hash12}",
+        make_tracker=_tracker_maker(reader),
+        finder=reader,
+        min_face_px=min_face_px,
+        batch_size=batch_size,
+        quality=quality,
+        **({} if threads is None else {"threads": threads}),
     )
 
 

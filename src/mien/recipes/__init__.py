@@ -55,7 +55,10 @@ RECIPES: Mapping[str, str] = MappingProxyType(
         "product_cross_raf_db": "mien.recipes.product_cross:raf_db",
         "product_cross_small_affectnet_7": "mien.recipes.product_cross:small_affectnet_7",
         "product_cross_small_ferplus": "mien.recipes.product_cross:small_ferplus",
+        "product_cross_small_ferplus_long": "mien.recipes.product_cross_study:small_ferplus_long",
         "product_cross_small_ferplus_on": "mien.recipes.product_cross:small_ferplus_on",
+        "product_cross_small_ferplus_pretrain": "mien.recipes.product_cross_study:small_ferplus_pretrain",
+        "product_cross_small_ferplus_student": "mien.recipes.product_cross_study:small_ferplus_student",
         "product_cross_small_folder": "mien.recipes.product_cross:small_folder",
         "product_cross_small_folder_frozen": "mien.recipes.product_cross:small_folder_frozen",
         "product_cross_small_raf_db": "mien.recipes.product_cross:small_raf_db",
@@ -91,12 +94,12 @@ WITH_ROWS: Mapping[str, str] = MappingProxyType(
         "product_cross_ferplus": "mien.recipes.product_cross:ROWS",
         "product_cross_raf_db": "mien.recipes.product_cross:ROWS",
         "product_cross_small_affectnet_7": "mien.recipes.product_cross:ROWS",
-        "product_cross_small_ferplus": "mien.recipes.product_cross:ROWS",
+        "product_cross_small_ferplus": "mien.recipes.product_cross_study:ROWS",
         "product_cross_small_raf_db": "mien.recipes.product_cross:ROWS",
         "product_cross_small_synthetic": "mien.recipes.product_cross:ROWS",
         "product_cross_synthetic": "mien.recipes.product_cross:ROWS",
         "reaction_hume_reaction": "mien.recipes.reaction:ROWS",
-        "reaction_synthetic": "mien.recipes.reaction:ROWS",
+        "reaction_synthetic": "mien.recipes.reaction:DRAWN_ROWS",
     }
 )
 """The recipes that have rows, and where those are."""

@@ -2,9 +2,10 @@
 
 Section 4.3 gives the settings of the intensities; weight decay is that of the authors' code, which also falls back to
 half of the learning rate every 30 epochs (row ``released_schedule``). For the frames the paper refers to its baseline:
-AdamW, five epochs of rising rate, then a fall when macro F1 rises no more, here at two fixed shares of the run. An
-ensemble of seeds needs no recipe: ``mien evaluate`` averages bundles. Tables 3 and 5 rank entries of the test parts;
-the paper's are those of the full runs.
+AdamW, five epochs in which the rate rises from a tenth, then a fall whenever macro F1 rises no more; by how much and
+after how many epochs is not said (ours: to a tenth, after three), row ``multistep`` falls at two fixed shares of the
+run. An ensemble of seeds needs no recipe: ``mien evaluate`` averages bundles. Tables 3 and 5 rank entries of the test
+parts; the paper's are those of the full runs.
 """
 
 from collections.abc import Mapping
@@ -51,6 +52,14 @@ ROWS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 )
 """Rows of Tables 1 and 2, and every other switch."""
 
+DRAWN_ROWS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        **{name: fields for name, fields in ROWS.items() if name != "standardize"},
+        "as_they_come": {"model.standardize": False},
+    }
+)
+"""The same where features are scaled from the start."""
+
 FRAME_ROWS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "t4_regnet": {"model.backbones": ("regnety_016",)},
@@ -69,6 +78,7 @@ FRAME_ROWS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "gamma_1": {"loss.gamma": 1.0},
         "gamma_5": {"loss.gamma": 5.0},
         "cross_entropy": {"loss.alpha": 1.0, "loss.gamma": 0.0, "loss.label_smoothing": 0.0},
+        "multistep": {"train.schedule.name": "multistep", "train.schedule.at": (0.6, 0.85)},
     }
 )
 """Rows of Table 4, and every other switch."""
@@ -101,14 +111,28 @@ def hume_reaction() -> Run:
 
 
 def synthetic() -> Run:
-    """Drawn reactions by features of encoders trained here (256 of the voice, 128 of the face), for two cores."""
+    """Drawn reactions by features of encoders trained here (256 of the voice, 128 of the face), for two cores.
+
+    What these encoders say of drawn faces varies little around its mean, so features are scaled: as they come, a
+    network of the face alone learnt nothing of a smile, which a linear fit to their mean over the clip tells at r 0.68.
+    """
     base = hume_reaction()
     return replace(
         base,
         name="reaction_synthetic",
-        model=Config(sound_width=256, face_width=128, width=64, head_width=32, mlp_width=128, projection=128),
+        model=Config(
+            sound_width=256,
+            face_width=128,
+            width=64,
+            head_width=32,
+            mlp_width=128,
+            projection=128,
+            standardize=True,
+        ),
         data=DataConfig(reader="synthetic_reactions", drop_duplicates=False),
-        train=replace(base.train, epochs=60, batch_size=64, optimizer=replace(base.train.optimizer, lr=5e-4)),
+        train=replace(
+            base.train, epochs=30, batch_size=64, patience=8, optimizer=replace(base.train.optimizer, lr=5e-4)
+        ),
         features=OWN,
     )
 
@@ -142,7 +166,7 @@ def frames_aff_wild2() -> Run:
             epochs=30,
             batch_size=16,
             optimizer=Optimizer(name="adamw", lr=1e-3, weight_decay=5e-5),
-            schedule=Schedule(name="multistep", warm_up=5 / 30, at=(0.6, 0.85)),
+            schedule=Schedule(name="plateau", warm_up=5 / 30, warm_up_from=0.1, gamma=0.1, patience_epochs=3),
             precision="16-mixed",
             workers=4,
             monitor="macro_f1",

@@ -95,6 +95,9 @@ def _input(spec: InputSpec) -> str:
     if isinstance(spec, FlagSpec):
         return "1 or 0, whether that which it is named for is there"
     if isinstance(spec, FeatureSpec):
+        if spec.around_moment:
+            parts = f"each of {spec.n_steps} equal parts of {spec.seconds:g} s"
+            return f"{spec.width} features of a frame of the face from {parts} around a moment"
         return f"{spec.width} features of an encoder every {spec.step_s:g} s, {spec.n_steps} steps, {spec.seconds:g} s"
     if isinstance(spec, SoundSpec):
         bands = f"{spec.n_mels} mel bands ({spec.mel_scale}) from {spec.f_min:g} to {spec.f_max:g} Hz"

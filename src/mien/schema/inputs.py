@@ -272,17 +272,20 @@ class FlagSpec:
 class FeatureSpec:
     """What an encoder said of a clip or its sound, step by step: ``float32 [n_steps, width]``.
 
-    Longer sequences are cut at the end, shorter ones are filled up with zeros there.
+    Longer sequences are cut at the end, shorter ones are filled up with zeros there. Around a moment the steps are the
+    middles of equal parts of the time around it, each with the row that is nearest to it.
 
     Attributes:
         width: numbers of one step.
         n_steps: steps that the network sees.
         step_s: seconds from one step to the next.
+        around_moment: whether the steps lie around a moment, rather than from the start of a clip on.
     """
 
     width: int
     n_steps: int = 30
     step_s: float = 0.5
+    around_moment: bool = False
 
     def __post_init__(self) -> None:
         if min(self.width, self.n_steps) < 1:
@@ -314,13 +317,17 @@ _SPECS: Mapping[str, type[InputSpec]] = {
 
 
 def specs_to_json(specs: Mapping[str, InputSpec]) -> dict[str, Any]:
-    """Plain data for ``config.json``: each spec with its kind. Clips of any length have no ``seconds`` there."""
+    """Plain data for ``config.json``: each spec with its kind.
+
+    Clips of any length have no ``seconds`` there, and features from the start of a clip on no ``around_moment``.
+    """
     kinds = {cls: kind for kind, cls in _SPECS.items()}
     return {name: {"kind": kinds[type(spec)], **_plain(spec)} for name, spec in specs.items()}
 
 
 def _plain(spec: InputSpec) -> dict[str, Any]:
-    return {name: value for name, value in asdict(spec).items() if name != "seconds" or value is not None}
+    optional = {"seconds": None, "around_moment": False}
+    return {name: value for name, value in asdict(spec).items() if name not in optional or value != optional[name]}
 
 
 def specs_from_json(data: Mapping[str, Any]) -> dict[str, InputSpec]:

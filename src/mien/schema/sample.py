@@ -152,11 +152,18 @@ class FeatureCsv:
     skip: int = 2
 
 
+@dataclass(frozen=True, slots=True)
+class FeatureArray:
+    """Features of one clip in a NumPy file: ``float [N, D]``, row ``i`` of frame ``i`` of the clip, from 0."""
+
+    path: Path
+
+
 PictureSource = File | ZipMember | CsvRow | Rendered | Composed
 ClipSource = FrameFolder | Clip | RenderedClip
 SoundSource = Recording | RenderedVoice
-FeatureSource = FeatureTable | FeatureCsv
-Source = PictureSource | ClipSource | SoundSource | FeatureSource
+FeatureSource = FeatureTable | FeatureCsv | FeatureArray
+Source = PictureSource | ClipSource | SoundSource | FeatureTable | FeatureCsv
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

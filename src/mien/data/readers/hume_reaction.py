@@ -20,7 +20,7 @@ from mien.data.readers.text import at, csv_records, csv_rows
 from mien.data.readers.utterances import SOUNDS
 from mien.schema.errors import DatasetError
 from mien.schema.labels import HUME_REACTION, canonical
-from mien.schema.sample import Clip, FeatureCsv, FeatureSource, Recording, Sample, Source, Targets
+from mien.schema.sample import Clip, FeatureCsv, Recording, Sample, Source, Targets
 
 ABAW, LABELS, PARTITION, FEATURES = "data_info.csv", "labels.csv", "partition.csv", "feats"
 PARTS = {"train": "train", "devel": "valid", "val": "valid", "test": "test"}
@@ -146,9 +146,9 @@ def _media(root: Path) -> _Media:
     return _Media(seen, heard)
 
 
-def _features(base: Path) -> dict[str, tuple[tuple[str, FeatureSource], ...]]:
+def _features(base: Path) -> dict[str, tuple[tuple[str, FeatureCsv], ...]]:
     """Features by name of the clip, sets sorted by name; a set is a folder of ``base``."""
-    found = dict[str, tuple[tuple[str, FeatureSource], ...]]()
+    found = dict[str, tuple[tuple[str, FeatureCsv], ...]]()
     for folder in sorted(base.iterdir()) if base.is_dir() else ():
         for name, path in _files(folder):
             if any(known == folder.name for known, _ in found.get(name, ())):
@@ -165,7 +165,7 @@ def _files(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _sample(
-    name: str, split: str, told: Strengths, media: _Media, features: tuple[tuple[str, FeatureSource], ...]
+    name: str, split: str, told: Strengths, media: _Media, features: tuple[tuple[str, FeatureCsv], ...]
 ) -> Sample | None:
     """One clip with what is there of it, or ``None`` if nothing is."""
     seen = media.seen.get(name)

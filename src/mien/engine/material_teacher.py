@@ -1,0 +1,42 @@
+"""What a teacher answers, laid beside the labels of the faces that a student learns from."""
+
+from pathlib import Path
+from typing import Any
+
+from mien.data.loader import Faces
+from mien.data.teacher import read_teacher
+from mien.engine.part import Loaded
+from mien.engine.run import Run
+from mien.schema.errors import ConfigError
+from mien.schema.labels import LabelSet
+
+
+def attach_teacher(run: Run, train: Loaded, labels: LabelSet, fingerprint: str) -> dict[str, Any]:
+    """Give the training faces the target ``teacher``; what ``run.json`` says of it, nothing for a run without one.
+
+    Args:
+        run: which may name a file.
+        train: its training part.
+        labels: its classes, in order.
+        fingerprint: of its dataset.
+
+    Raises:
+        ConfigError: if a loss needs a teacher and there is none, or the other way about, or the run reads no single
+            faces.
+        DatasetError: if the file cannot be used for these faces and classes.
+    """
+    learns = any(getattr(one, "needs_teacher", False) for one in (run.loss, *run.added))
+    if run.teacher is None:
+        if learns:
+            raise ConfigError(
+                f"{run.name!r} learns from a teacher; name the file of its answers as teacher, which is written with: "
+                "python -m mien.deploy.teach BUNDLE --dataset NAME --out FILE"
+            )
+        return {}
+    if not learns:
+        raise ConfigError(f"No loss of {run.name!r} learns from the teacher {run.teacher}; put a Distillation in added")
+    if not isinstance(train, Faces) or run.task != "classify":
+        raise ConfigError(f"A teacher answers for single faces and their classes; {run.name!r} learns something else")
+    teacher, keys = read_teacher(Path(run.teacher)), [item.sample.key for item in train.items]
+    train.teacher = teacher.of(keys, labels, dataset=run.data.reader, fingerprint=fingerprint)
+    return teacher.describe()

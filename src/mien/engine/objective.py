@@ -1,0 +1,81 @@
+"""What a run minimises: its loss, and the losses that are added to it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from torch import Tensor
+
+from mien.engine import checkpoint
+from mien.engine.material import Material, counts_in
+from mien.engine.run import Run
+
+
+def objective(run: Run, material: Material) -> Any:
+    """The loss of a run for its labels and faces, ``(outputs, targets) -> {"loss": ..., parts}``.
+
+    Without added losses it is the loss itself.
+
+    Raises:
+        ConfigError: as the losses do.
+    """
+    labels = material.splits.labels
+    own, *added = (_told(one, material).build(labels) for one in (run.loss, *run.added))
+    return Sum(own, added, [getattr(one, "replaces", 0.0) for one in run.added]) if added else own
+
+
+class Sum:
+    """A loss and what is added to it, one after the other.
+
+    Its parts are those of all of them and ``own``, the loss before anything was added.
+
+    Args:
+        own: the run's loss.
+        added: the others.
+        shares: how much of all before it each of them takes the place of, in [0, 1].
+    """
+
+    def __init__(self, own: Any, added: Sequence[Any], shares: Sequence[float]) -> None:
+        self.losses = (own, *added)
+        self.shares = tuple(shares)
+
+    def __call__(self, outputs: Any, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        own, *added = self.losses
+        parts = own(outputs, targets)
+        total = parts["loss"]
+        parts = {**parts, "own": total.detach()}
+        for loss, share in zip(added, self.shares, strict=True):
+            found = loss(outputs, targets)
+            total = (1 - share) * total + found["loss"]
+            parts |= found
+        return {**parts, "loss": total}
+
+    def end_epoch(self) -> None:
+        """Tell those that learn from epoch to epoch."""
+        for loss in self.losses:
+            if hasattr(loss, "end_epoch"):
+                loss.end_epoch()
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The memories of those that have one, by ``<place>.<name>``."""
+        found: dict[str, Tensor] = {}
+        for place, loss in enumerate(self.losses):
+            if hasattr(loss, "state_dict"):
+                found |= checkpoint.prefixed(str(place), loss.state_dict())
+        return found
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Inverse of :meth:`state_dict`."""
+        for place, loss in enumerate(self.losses):
+            if hasattr(loss, "load_state_dict"):
+                loss.load_state_dict(checkpoint.part(str(place), state))
+
+
+def _told(loss: Any, material: Material) -> Any:
+    """The loss with the number of training faces, of each class or of all, if it asks for it."""
+    if getattr(loss, "needs_class_counts", False) and not loss.class_counts:
+        counts = counts_in(material.train, len(material.splits.labels))
+        loss = replace(loss, class_counts=tuple(float(count) for count in counts))
+    if hasattr(loss, "samples"):
+        loss = replace(loss, samples=len(material.train.items))
+    return loss
