@@ -57,6 +57,18 @@ def test_end_to_end_is_measured_if_asked_for(mien, monkeypatch) -> None:
     assert given["end_to_end"]["seed"] == 4
 
 
+def test_disturbances_are_told_each_at_its_strongest(mien, monkeypatch) -> None:
+    lines = [{"words": "none", "accuracy": FIGURE}, {"words": "2 px", "accuracy": {**FIGURE, "value": 0.4444}}]
+    report = {**REPORT, "robustness": {"kinds": {"blur": {"title": "out of focus", "severities": lines}}}}
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(evaluate, "reach", lambda target, **_: lambda *_, **options: given.update(options) or report)
+    code, out, _ = mien("evaluate", "tiny", "--dataset", "ferplus", "--robustness")
+    assert code == 0
+    assert given["robustness"] is True
+    assert out.splitlines()[-2] == "accuracy against disturbances, each at its strongest"
+    assert out.splitlines()[-1].split() == ["out", "of", "focus,", "2", "px", "0.4444", "(0.8500", "to", "0.9000)"]
+
+
 def test_whole_pictures_are_measured_if_asked_for(mien, monkeypatch) -> None:
     ap50 = {"value": 0.75, "low": None, "high": None}
     report = {**REPORT, "detection": {}, "per_class": {"neutral": {"count": 800, "ap50": ap50}}}

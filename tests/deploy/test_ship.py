@@ -1,6 +1,7 @@
 import json
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from mien.data import synthetic
 from mien.deploy.ship import main, ship
 from mien.engine import end_to_end, evaluate
+from mien.engine.robustness import robustness_figures
 from mien.runtime.bundle import read_bundle
 from mien.schema.errors import ConfigError
 from mien.schema.sample import Sample, Targets
@@ -30,6 +32,8 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Sample]:
     for sample in synthetic.samples(120, seed=3):
         votes = ((str(sample.targets.label), 8.0),)
         faces.append(replace(sample, split="valid", targets=Targets(votes=votes, landmarks=sample.targets.landmarks)))
+    one_kind = partial(robustness_figures, kinds=("shift",))
+    monkeypatch.setattr(evaluate, "robustness_figures", one_kind)
     for module in (evaluate, end_to_end):
         monkeypatch.setattr(module, "read_dataset", lambda name, root: faces)
     return faces
@@ -46,8 +50,11 @@ def test_a_run_becomes_a_measured_bundle_with_its_record(run: Path, drawn: list[
     assert report["bundle"]["task"] == dict(shipped.task)
     card = (shipped.path / "README.md").read_text(encoding="utf-8")
     assert "End to end: 3 faces" in card
+    assert "Against disturbances: accuracy (WAR) on the same" in card
+    assert "| box shifted | 5 %: " in card
     assert "Looked at." in card
-    again = ship(run, "mine", into=tmp_path / "weights", scenes=0, progress=False)
+    again = ship(run, "mine", into=tmp_path / "weights", scenes=0, robustness=False, progress=False)
+    assert "Against disturbances" not in (again.path / "README.md").read_text(encoding="utf-8")
     assert again.task == shipped.task
 
 
@@ -57,7 +64,7 @@ def test_the_record_of_the_run_before_ships_too_without_its_place(run: Path, dra
     record = json.loads((run / "run.json").read_text(encoding="utf-8"))
     record["run"]["init"] = str(before / "bundle")
     (run / "run.json").write_text(json.dumps(record), encoding="utf-8")
-    shipped = ship(run, "mine", into=tmp_path / "weights", scenes=0, progress=False)
+    shipped = ship(run, "mine", into=tmp_path / "weights", scenes=0, robustness=False, progress=False)
     assert {file.name for file in (shipped.path / "started_from").iterdir()} == {"run.json", "journal.csv"}
     text = (shipped.path / "run.json").read_text(encoding="utf-8")
     assert json.loads(text)["run"]["init"] == "runs/r/bundle"

@@ -31,6 +31,13 @@ def test_a_finder_of_ones_own(portrait: Path, tiny_bundle: Path, capsys) -> None
     assert capsys.readouterr().out.split()[0] in FERPLUS.names
 
 
+def test_the_disturbances(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = example("disturbances").main()
+    assert path.is_file()
+    assert capsys.readouterr().out.strip() == str(path)
+
+
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
 def test_every_example_is_short_and_says_how_to_run_it(path: Path) -> None:
     text = path.read_text(encoding="utf-8")

@@ -34,9 +34,10 @@ def test_evaluate_runs(without_torch, tiny_bundle: Path, tmp_path: Path) -> None
     ).stdout
     code = f"from mien.cli import main\nassert main(sys.argv[1:]) == 0\nassert not {HEAVY}"
     words = ["evaluate", str(tiny_bundle), "--dataset", "folder", "--data", str(tmp_path / "drawn"), "--split", "valid"]
-    done = without_torch(code, *words, "--out", str(tmp_path / "report"), "--resamples", "50")
-    assert "accuracy" in done.stdout
+    done = without_torch(code, *words, "--out", str(tmp_path / "report"), "--resamples", "50", "--robustness")
+    assert "accuracy against disturbances" in done.stdout
     assert (tmp_path / "report" / "report.json").is_file()
+    assert (tmp_path / "report" / "robustness.png").is_file()
 
 
 def test_the_other_verbs_answer(without_torch) -> None:

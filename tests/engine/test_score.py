@@ -57,6 +57,18 @@ def test_classes_have_counts_and_a_class_without_faces_has_no_recall(truth: np.n
     assert [round(sum(row)) for row in figures["confusion"]["percent"]] == [100, 100, 100, 0]
 
 
+def test_the_mean_without_a_class_of_few_faces_is_told(truth: np.ndarray, logits: np.ndarray) -> None:
+    truth = np.where(np.arange(120) < 3, 3, truth)
+    answers = TASK.decode({"logits": logits})
+    figures = classification_figures(truth, answers, Resampling(resamples=50))
+    ((name, rest),) = figures["mean_class_accuracy_without"].items()
+    recalls = [figures["per_class"][label]["recall"]["value"] for label in LABELS.names]
+    assert name == "fear"
+    assert figures["per_class"]["fear"]["count"] == 3
+    assert rest["value"] == pytest.approx(np.mean(recalls[:3]))
+    assert rest["low"] < rest["value"] < rest["high"]
+
+
 def test_what_abstaining_brings(truth: np.ndarray, logits: np.ndarray) -> None:
     answers = TASK.decode({"logits": logits})
     found = classification_figures(truth, answers, Resampling(resamples=20))["abstaining"]

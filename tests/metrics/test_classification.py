@@ -53,6 +53,15 @@ def test_a_class_without_samples_is_skipped_and_one_never_answered_counts_zero()
     assert np.array_equal(classification.class_accuracies_of(matrix), [1.0, 0.0, np.nan], equal_nan=True)
 
 
+def test_the_mean_over_some_classes_is_that_of_their_samples_alone() -> None:
+    truth, predicted = columns(6)
+    kept = np.isin(truth, (0, 3, 4))
+    stack = np.stack([classification.confusion_matrix(truth, predicted, CLASSES)] * 2)
+    wanted = reference.recall_score(truth[kept], predicted[kept], labels=(0, 3, 4), average="macro", zero_division=0)
+    assert np.allclose(classification.mean_recall_of(stack, (0, 3, 4)), [wanted, wanted])
+    assert np.isnan(classification.mean_recall_of(classification.confusion_matrix([0], [0], 2), (0, 1)))
+
+
 def test_balanced_classes_make_both_accuracies_one_number() -> None:
     _, predicted = columns(5)
     truth = np.tile(np.arange(CLASSES), 40)

@@ -16,6 +16,7 @@ from typing import Any
 from mien.engine.card import write_card
 from mien.engine.end_to_end import end_to_end
 from mien.engine.evaluate import evaluate, fit_temperature_and_threshold
+from mien.engine.robustness import can_be_disturbed
 from mien.runtime.bundle import Bundle, find_bundle, read_bundle, revise_bundle
 from mien.schema.errors import ConfigError, MienError
 from mien.tasks import CLASSIFIERS
@@ -36,6 +37,7 @@ def ship(
     root: Path | None = None,
     reports: Path | None = None,
     scenes: int = 400,
+    robustness: bool = True,
     notes: Sequence[str] = (),
     progress: bool = True,
 ) -> Bundle:
@@ -49,6 +51,7 @@ def ship(
         root: root of the run's dataset; ``None`` takes ``$MIEN_DATA/<folder>``.
         reports: folder for the reports; by default ``run/reports``.
         scenes: faces of the end-to-end measure of a classifier; 0 leaves it out.
+        robustness: whether a classifier of single faces is also measured against disturbances.
         notes: sentences for the end of the card.
         progress: whether to show bars.
 
@@ -63,7 +66,8 @@ def ship(
     if bundle.task.get("name") in CLASSIFIERS:
         bundle = fit_temperature_and_threshold(bundle, dataset, root=root, progress=progress)
     out = reports or run / "reports"
-    report = evaluate(bundle, dataset, root=root, out=out, progress=progress)
+    is_disturbed = robustness and can_be_disturbed(bundle)
+    report = evaluate(bundle, dataset, root=root, out=out, robustness=is_disturbed, progress=progress)
     placed = None
     if is_classifier and scenes:
         placed = end_to_end(
@@ -116,11 +120,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, help="root of the dataset")
     parser.add_argument("--reports", type=Path, help="folder for the reports; by default inside the run")
     parser.add_argument("--scenes", type=int, default=400, help="faces of the end-to-end measure")
+    parser.add_argument("--no-robustness", action="store_true", help="leave out what disturbances do")
     parser.add_argument("--note", action="append", default=[], help="a sentence for the end of the card")
     given = parser.parse_args(arguments)
     try:
         bundle = ship(
-            given.run, given.name, root=given.data, reports=given.reports, scenes=given.scenes, notes=given.note
+            given.run,
+            given.name,
+            root=given.data,
+            reports=given.reports,
+            scenes=given.scenes,
+            robustness=not given.no_robustness,
+            notes=given.note,
         )
     except MienError as error:
         parser.exit(2, f"{type(error).__name__}: {error}\n")

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mien.engine.report import RULES, number, span
+from mien.engine.report_robustness import caption, summary
 from mien.metrics import title
 from mien.runtime.bundle import Bundle, revise_bundle
 from mien.schema.errors import BundleError
@@ -45,7 +46,7 @@ def write_card(
         "per_class": {
             name: {"count": one["count"], "recall": one["recall"]} for name, one in report.get("per_class", {}).items()
         },
-        "tables": [*_reactions(report), *_parts(report), *_end_to_end(end_to_end)],
+        "tables": [*_reactions(report), *_parts(report), *_end_to_end(end_to_end), *_robustness(report)],
         "notes": [*_abstaining(report), *notes],
         "pictures": dict(pictures or {}),
     }
@@ -145,6 +146,13 @@ def _end_to_end(report: Report | None) -> list[dict[str, Any]]:
         f"End to end: {report['faces']} faces in scenes of 640 x 480 pixels, found first; a missed face is an error"
     )
     return [{"title": caption, "head": ["side of the face picture", "found", *map(title, SCORES)], "rows": rows}]
+
+
+def _robustness(report: Report) -> list[dict[str, Any]]:
+    if "robustness" not in report:
+        return []
+    head, rows = summary(report)
+    return [{"title": f"Against disturbances: {caption(report)}", "head": head, "rows": rows}]
 
 
 def _abstaining(report: Report) -> list[str]:

@@ -15,6 +15,8 @@ from mien.engine.measure_detections import measure_bundle
 from mien.engine.report import Row, drawing_is_possible, write_answers, write_report
 from mien.engine.report_detections import write_picture_report
 from mien.engine.report_reactions import write_reaction_report
+from mien.engine.report_robustness import paragraphs, write_robustness
+from mien.engine.robustness import refuse_if_not_disturbed, robustness_figures
 from mien.engine.score import Resampling, classification_figures, headline, landmark_figures, video_figures
 from mien.engine.score_detections import picture_figures
 from mien.engine.surroundings import surroundings
@@ -52,6 +54,7 @@ def evaluate(
     seed: int = 0,
     others: Sequence[Bundle | str | Path] = (),
     features: Mapping[str, str] | None = None,
+    robustness: bool = False,
     progress: bool = True,
 ) -> dict[str, Any]:
     """Measure a bundle, or the mean of what several answer, on one part of a dataset.
@@ -66,7 +69,8 @@ def evaluate(
         split: one of ``SPLITS``.
         out: folder for ``report.json``, ``report.md``, ``answers.csv``, ``confusion.png`` and ``reliability.png``; of
             whole pictures the files that :func:`mien.engine.report_detections.write_picture_report` names, of reactions
-            those of :func:`mien.engine.report_reactions.write_reaction_report`.
+            those of :func:`mien.engine.report_reactions.write_reaction_report`; of disturbances also those of
+            :func:`mien.engine.report_robustness.write_robustness`.
         runtime: ``openvino``, ``onnx`` or ``torch``.
         device: as in :func:`mien.runtime.session.open_session`.
         precision: as there.
@@ -78,19 +82,21 @@ def evaluate(
             number; 1 is off.
         batch_size: faces in one run of the network.
         resamples: of the bootstrap intervals.
-        seed: of the bootstrap.
+        seed: of the bootstrap, and of the disturbances.
         others: further models of the same task and labels, whose probabilities or strengths are averaged with those of
             the first.
         features: of a model that reads features, their folder, or their set in the dataset, by name of the input; of
             one that is told of a face at moments their folder. ``None`` takes those of the training.
+        robustness: also disturb the faces, in every kind and severity of
+            :data:`mien.data.disturbances.kinds.KINDS`; takes as long as sixty evaluations.
         progress: whether to show a bar.
 
     Returns:
         The report as plain data: ``metrics.<name>.value|low|high`` and all else that ``report.json`` says.
 
     Raises:
-        ConfigError: if the split or the runtime does not exist, answers cannot be smoothed, or it is not known where
-            features are.
+        ConfigError: if the split or the runtime does not exist, answers cannot be smoothed, faces cannot be disturbed,
+            or it is not known where features are.
         DatasetError: if the part holds no sample of the model's classes, or features cannot be used.
         BundleError: if a bundle is damaged or cannot be run, several cannot be averaged, or features are of another
             encoder than those of the training.
@@ -105,6 +111,8 @@ def evaluate(
         raise ConfigError(
             f"smooth={smooth} is for models that answer for moments or frames; {bundle.name!r} is none, leave it out"
         )
+    if robustness:
+        refuse_if_not_disturbed(bundle, pictures=pictures)
     tellers = [] if is_regress else tellers_of(members, features)
     samples = read_dataset(dataset, root)
     given = _Given(
@@ -123,7 +131,7 @@ def evaluate(
     elif pictures or bundle.task.get("name") == "detect":
         found = _of_pictures(given)
     else:
-        found = _of_samples(given, tellers, settings)
+        found = _of_samples(given, tellers, settings, robustness=robustness)
     report = {
         "schema_version": REPORT_VERSION,
         "bundle": {"name": bundle.name, "model": bundle.model, "hash": bundle.hash12, "task": dict(bundle.task)},
@@ -218,15 +226,20 @@ def _of_pictures(given: _Given) -> _Found:
     )
 
 
-def _of_samples(given: _Given, tellers: Sequence[Teller], settings: Mapping[str, Any]) -> _Found:
-    """Faces, clips, moments or frames, each answered once."""
+def _of_samples(given: _Given, tellers: Sequence[Teller], settings: Mapping[str, Any], *, robustness: bool) -> _Found:
+    """Faces, clips, moments or frames, each answered once; faces also disturbed, if asked for."""
     views, dropped = given.views()
     bundle, first = given.bundle, views[0]
     answers = _answers(given.members, tellers, _all_samples(views), given.running, settings)
     told = {name: one for teller in tellers for name, one in teller.features.items()}
+    figures = _figures(bundle, views, answers, given.how)
+    if robustness:
+        figures["robustness"] = _robustness(given, first, answers, settings)
 
     def write(report: Mapping[str, Any], out: Path) -> None:
-        write_report(report, out)
+        write_report(report, out, paragraphs(report) if robustness else ())
+        if robustness:
+            write_robustness(report, out)
         if bundle.labels is not None:
             write_answers(_rows(bundle, bundle.labels, first, answers), bundle.labels.names, out)
 
@@ -234,12 +247,25 @@ def _of_samples(given: _Given, tellers: Sequence[Teller], settings: Mapping[str,
         part=first.part,
         rule=_rule(first, bundle),
         dropped=dropped,
-        figures=_figures(bundle, views, answers, given.how),
+        figures=figures,
         described={
             **{name: settings[name] for name in ("crop", "smooth") if name in settings},
             **({"features": told} if told else {}),
         },
         write=write,
+    )
+
+
+def _robustness(given: _Given, view: View, answers: Answers, settings: Mapping[str, Any]) -> dict[str, Any]:
+    task = task_from_json(given.bundle.task, given.bundle.labels)
+    return robustness_figures(
+        given.members,
+        view.samples,
+        view.truth,
+        task.decode(answers.of(view.samples).outputs).index,
+        replace(given.how, groups=view.groups),
+        running=given.running,
+        settings=settings,
     )
 
 

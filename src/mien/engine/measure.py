@@ -10,9 +10,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.data.disturbances.kinds import Disturbance
 from mien.data.prepare import prepare
 from mien.media.crop import cut, face_matrix, transform_points
 from mien.media.image import read_source
+from mien.media.mean_face import mean_face
 from mien.media.tensors import image_tensor
 from mien.runtime.session import Session
 from mien.schema.inputs import ImageSpec
@@ -70,6 +72,7 @@ def answer(
     crop: Crop = "face",
     batch_size: int = 64,
     progress: bool = True,
+    disturbance: Disturbance | None = None,
 ) -> Answers:
     """Feed every sample to the network: prepared face, cut, tensor, session.
 
@@ -81,6 +84,7 @@ def answer(
         crop: ``face`` aligns by eyes or box, ``whole`` takes pictures as they are.
         batch_size: faces in one run of the network.
         progress: whether to show a bar.
+        disturbance: what happens to each face on its way.
     """
     faces: Sequence[Face | None] = [None] * len(samples)
     if crop == "face":
@@ -88,7 +92,7 @@ def answer(
         faces = [prepared.face(sample.key) for sample in samples]
     columns: dict[str, list[NDArray[Any]]] = {}
     points: list[NDArray[np.float32]] = []
-    for tensors, known in _batches(samples, faces, spec, batch_size, progress):
+    for tensors, known in _batches(samples, faces, spec, disturbance, batch_size, progress):
         points.append(known)
         for name, values in session(image=tensors).items():
             columns.setdefault(name, []).append(values)
@@ -101,22 +105,41 @@ def answer(
 
 
 def _batches(
-    samples: Sequence[Sample], faces: Sequence[Face | None], spec: ImageSpec, size: int, progress: bool
+    samples: Sequence[Sample],
+    faces: Sequence[Face | None],
+    spec: ImageSpec,
+    disturbance: Disturbance | None,
+    size: int,
+    progress: bool,
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
     starts = list(range(0, len(samples), size))
     with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
         for start in tracked(starts, progress):
             part = slice(start, start + size)
-            done = list(pool.map(lambda s, f: _input(s, f, spec), samples[part], faces[part]))
+            done = list(pool.map(lambda s, f: _input(s, f, spec, disturbance), samples[part], faces[part]))
             yield np.stack([tensor for tensor, _ in done]), np.stack([points for _, points in done])
 
 
-def _input(sample: Sample, face: Face | None, spec: ImageSpec) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _input(
+    sample: Sample, face: Face | None, spec: ImageSpec, disturbance: Disturbance | None
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     image = read_source(sample.source)
     height, width = image.shape[:2]
     shown = face or Face(box=(0.0, 0.0, float(width), float(height)), score=1.0)
     matrix = face_matrix(shown, image.shape, spec)
-    return image_tensor(cut(image, matrix, spec.crop_px), spec), _known_points(shown, matrix, spec.crop_px)
+    if disturbance is not None:
+        matrix = disturbance.placed(matrix, spec.crop_px, sample.key)
+    crop, points = cut(image, matrix, spec.crop_px), _known_points(shown, matrix, spec.crop_px)
+    if disturbance is not None:
+        crop = disturbance.altered(crop, _points_or_mean(points, spec), sample.key)
+    return image_tensor(crop, spec), points
+
+
+def _points_or_mean(points: NDArray[np.float32], spec: ImageSpec) -> NDArray[np.float32]:
+    """Landmarks ``[68, 2]`` in pixels of the crop; those of a mean face where they are not known."""
+    if np.isnan(points).any():
+        return mean_face(spec.crop, spec.crop_px) - np.float32(0.5)
+    return points.reshape(-1, 2) * np.float32(spec.crop_px) - np.float32(0.5)
 
 
 def _known_points(face: Face, matrix: NDArray[np.float64], side: int) -> NDArray[np.float32]:

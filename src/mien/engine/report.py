@@ -158,6 +158,11 @@ def _classes(report: Report) -> list[str]:
     absent = [name for name, c in report["per_class"].items() if not c["count"]]
     notes = [f"Never answered: {', '.join(silent)}."] if silent else []
     notes += [f"Without a sample, so not in the mean class accuracy: {', '.join(absent)}."] if absent else []
+    notes += [
+        f"Without {name}, of which there are {report['per_class'][name]['count']}, the mean class accuracy (UAR) is "
+        f"{number(rest['value'])} ({span(rest)})."
+        for name, rest in report.get("mean_class_accuracy_without", {}).items()
+    ]
     return ["## Classes", table(head, rows), *notes, "![Confusion of truth and answer](confusion.png)"]
 
 

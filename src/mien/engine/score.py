@@ -24,6 +24,8 @@ PER_CLASS: dict[str, Callable[[NDArray[Any]], NDArray[np.float64]]] = {
     "f1": classification.f1_of,
 }
 COVERAGES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+FEW, FEW_RATIO = 50, 0.2
+"""Of a class with fewer faces, also as a share of those of a mean class, the mean over the others is told too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +85,7 @@ def classification_figures(truth: NDArray[np.int64], answers: ClassPredictions, 
         "labels": list(labels.names),
         "metrics": {name: {"title": title(name), **found.to_json()} for name, found in metrics.items()},
         "per_class": _per_class(truth, answers.index, labels, how),
+        "mean_class_accuracy_without": _without_few(truth, answers.index, labels, how),
         "confusion": {"rows": "truth", "counts": matrix.tolist(), "percent": _percent(matrix)},
         "calibration": _calibration(truth, table),
         "abstaining": _abstaining(truth, answers),
@@ -170,6 +173,22 @@ def _per_class(
         }
         for row, label in enumerate(labels.names)
     }
+
+
+def _without_few(
+    truth: NDArray[np.int64], predicted: NDArray[np.int64], labels: LabelSet, how: Resampling
+) -> dict[str, dict[str, Any]]:
+    """The mean class accuracy without each class of few samples: by its name, over all others that have some."""
+    counts = np.bincount(truth, minlength=len(labels)).tolist()
+
+    def over_others(left_out: int) -> Callable[[NDArray[Any]], NDArray[np.float64]]:
+        rows = [row for row, count in enumerate(counts) if count and row != left_out]
+        return lambda matrix: classification.mean_recall_of(matrix, rows)
+
+    limit = min(FEW, FEW_RATIO * len(truth) / len(labels))
+    few = {name: row for row, name in enumerate(labels.names) if 0 < counts[row] < limit}
+    found = how.of_confusion({name: over_others(row) for name, row in few.items()}, truth, predicted, len(labels))
+    return {name: value.to_json() for name, value in found.items()}
 
 
 def _percent(matrix: NDArray[np.int64]) -> list[list[float]]:

@@ -5,6 +5,7 @@ matrices are one call (:mod:`mien.metrics.bootstrap`); scikit-learn, which takes
 at a time, is the reference in the tests.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,17 @@ def accuracy_of(matrix: Counts) -> NDArray[np.float64]:
 def class_accuracies_of(matrix: Counts) -> NDArray[np.float64]:
     """Share of each class that was recognised, ``[..., C]``; NaN for a class without samples."""
     return _ratio(np.diagonal(matrix, axis1=-2, axis2=-1), matrix.sum(-1), np.nan)
+
+
+def mean_recall_of(matrix: Counts, classes: Sequence[int]) -> NDArray[np.float64]:
+    """Mean of the accuracies of some classes alone, whatever was answered for them; NaN if one has no samples.
+
+    Args:
+        matrix: counts ``[..., C, C]``.
+        classes: their rows, at least one.
+    """
+    mean: NDArray[np.float64] = class_accuracies_of(matrix)[..., list(classes)].mean(-1)
+    return mean
 
 
 def mean_class_accuracy_of(matrix: Counts) -> NDArray[np.float64]:

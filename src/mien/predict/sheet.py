@@ -77,15 +77,17 @@ def contact_sheet(
             source = prediction.source
             image = result.images[source] if source in result.images else read_image(source)
         x, y = grid.corner(number)
-        paint = _paint_lines if outline else _paint_face
-        paint(canvas, image, prediction, (round(x), round(y)), grid.face_px)
+        if outline:
+            paint_lines(canvas, prediction, (round(x), round(y)), grid.face_px)
+        else:
+            paint_face(canvas, image, prediction, (round(x), round(y)), grid.face_px)
         left = x + grid.face_px + TEXT_PX / 2
         card.paint(canvas, (left, y, left + wide, y + card.size[1]))
         _paint_caption(canvas, prediction, expected or {}, (x, y), grid)
     return canvas.pixels
 
 
-def _paint_face(canvas: Canvas, image: Rgb, prediction: Prediction, corner: tuple[int, int], size_px: int) -> None:
+def paint_face(canvas: Canvas, image: Rgb, prediction: Prediction, corner: tuple[int, int], size_px: int) -> None:
     """The face and its surroundings; what lies outside the picture stays the colour of the page."""
     assert prediction.face is not None
     x, y = corner
@@ -97,7 +99,7 @@ def _paint_face(canvas: Canvas, image: Rgb, prediction: Prediction, corner: tupl
     canvas.pixels[y + top : y + bottom, x + left : x + right] = face[top:bottom, left:right]
 
 
-def _paint_lines(canvas: Canvas, image: Rgb, prediction: Prediction, corner: tuple[int, int], size_px: int) -> None:
+def paint_lines(canvas: Canvas, prediction: Prediction, corner: tuple[int, int], size_px: int) -> None:
     """The face by the lines of its points; nothing where it has none."""
     assert prediction.face is not None
     if prediction.face.landmarks is None:
