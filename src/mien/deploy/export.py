@@ -87,8 +87,9 @@ def round_to_half(module: nn.Module) -> nn.Module:
         BundleError: if a value is not finite or exceeds the range of float16.
     """
     for part in module.modules():
-        if hasattr(part, "settle_for_rounding"):
-            part.settle_for_rounding()
+        settle: Callable[[], None] | None = getattr(part, "settle_for_rounding", None)
+        if settle:
+            settle()
     with torch.no_grad():
         for name, tensor in module.state_dict(keep_vars=True).items():
             if tensor.is_floating_point():
