@@ -82,7 +82,7 @@ def test_a_pair_is_seen_and_heard(root):
     known = locate([item.sample for item in items], name="pairs", whole=True)
     data = Moments(items, known, run.model.inputs(), parts.labels, augment=run.augment, whole=True)
     batch = data.__getitems__(range(3))
-    assert batch["clip"].shape == (3, 1, 3, 96, 96)
+    assert batch["clip"].shape == (3, 1, 3, 64, 64)
     np.testing.assert_array_equal(batch["clip"][:, :, 0], batch["clip"][:, :, 1])
     assert batch["has_face"].tolist() == batch["has_sound"].tolist() == [1.0, 1.0, 1.0]
     assert batch["label"].tolist() == [BASIC_7.index(item.sample.targets.label) for item in items]
