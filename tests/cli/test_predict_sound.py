@@ -148,7 +148,7 @@ def test_sounds_are_read_by_name_and_in_folders_and_resume_goes_on(mien: Callabl
     part.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     code, said, _ = mien("predict", folder, "--model", model, "--out", part, "--fps", 10, "--resume")
     assert (code, part.read_bytes()) == (0, whole.read_bytes())
-    assert "2 videos" in said
+    assert "2 sounds" in said
 
 
 def test_sound_for_a_model_that_does_not_listen_is_a_row_that_says_who_does(

@@ -96,6 +96,27 @@ def test_grey_crops_are_varied_as_grey_pictures_are():
     assert augment_crop(flat, Augment(jpeg=1.0), rng()).shape == (48, 48)
 
 
+@pytest.mark.parametrize("colour", [(200, 30, 40), (30, 40, 200)])
+def test_jpeg_keeps_the_colour_of_a_plain_crop_and_costs_more_where_it_is_told_apart_less(
+    colour: tuple[int, int, int],
+) -> None:
+    crop = np.full((48, 48, 3), colour, np.uint8)
+    coded = augment_crop(crop, Augment(jpeg=1.0), rng())
+    assert np.abs(coded.astype(int) - crop).max() <= 8
+    stripes = crop.copy()
+    stripes[:, ::2] = 128
+    reference = augment_crop(stripes, Augment(jpeg=1.0), rng())
+    bgr = cv2.imencode(".jpg", stripes[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _quality_drawn()])[1]
+    assert np.array_equal(reference, cv2.imdecode(bgr, cv2.IMREAD_COLOR)[..., ::-1])
+
+
+def _quality_drawn() -> int:
+    """What the seed of these tests draws: first whether, then how strongly."""
+    draws = rng()
+    draws.random()
+    return int(draws.integers(Augment().jpeg_quality, 96))
+
+
 def test_tone_follows_its_formula():
     config = Augment(brightness=0.2, contrast=0.3, gamma=0.4)
     ramp = np.arange(256, dtype=np.uint8).reshape(16, 16)

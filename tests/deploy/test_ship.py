@@ -8,7 +8,7 @@ import pytest
 
 from mien.data import synthetic
 from mien.deploy.ship import main, ship
-from mien.engine import end_to_end, evaluate
+from mien.engine import calibrate, end_to_end, evaluate
 from mien.engine.robustness import robustness_figures
 from mien.runtime.bundle import read_bundle
 from mien.schema.errors import ConfigError
@@ -34,7 +34,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Sample]:
         faces.append(replace(sample, split="valid", targets=Targets(votes=votes, landmarks=sample.targets.landmarks)))
     one_kind = partial(robustness_figures, kinds=("shift",))
     monkeypatch.setattr(evaluate, "robustness_figures", one_kind)
-    for module in (evaluate, end_to_end):
+    for module in (calibrate, evaluate, end_to_end):
         monkeypatch.setattr(module, "read_dataset", lambda name, root: faces)
     return faces
 
@@ -62,12 +62,12 @@ def test_the_record_of_the_run_before_ships_too_without_its_place(run: Path, dra
     before = tmp_path / "first"
     shutil.copytree(run, before)
     record = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    record["run"]["init"] = str(before / "bundle")
+    record["run"] |= {"init": str(before / "bundle"), "seed": 4}
     (run / "run.json").write_text(json.dumps(record), encoding="utf-8")
     shipped = ship(run, "mine", into=tmp_path / "weights", scenes=0, robustness=False, progress=False)
-    assert {file.name for file in (shipped.path / "started_from").iterdir()} == {"run.json", "journal.csv"}
+    assert {file.name for file in (shipped.path / "started_from" / "r_seed0").iterdir()} == {"run.json", "journal.csv"}
     text = (shipped.path / "run.json").read_text(encoding="utf-8")
-    assert json.loads(text)["run"]["init"] == "runs/r/bundle"
+    assert json.loads(text)["run"]["init"] == "runs/r/seed0/bundle"
     assert str(tmp_path) not in text
 
 

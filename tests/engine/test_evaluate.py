@@ -10,12 +10,10 @@ import pytest
 
 from mien.data.splits import DataConfig, half_of
 from mien.engine import evaluate as evaluate_module
-from mien.engine.evaluate import evaluate, fit_temperature_and_threshold, paper_table
+from mien.engine.evaluate import evaluate, paper_table
 from mien.engine.views import views_of
-from mien.metrics.calibration import fit_temperature
-from mien.runtime.bundle import Bundle, read_bundle, revise_bundle
-from mien.runtime.session import open_session
-from mien.schema.errors import BundleError, ConfigError, DatasetError
+from mien.runtime.bundle import Bundle
+from mien.schema.errors import ConfigError, DatasetError
 from mien.schema.labels import BASIC_7, FERPLUS, LabelSet
 from mien.schema.sample import File, Sample
 
@@ -136,37 +134,6 @@ def test_what_cannot_be_measured_is_explained(bundle: Bundle) -> None:
         evaluate(bundle, "ferplus", smooth=5, progress=False)
     with pytest.raises(DatasetError, match="The test part of 'ferplus' holds no sample"):
         evaluate(bundle, "ferplus", split="test", progress=False)
-
-
-def test_temperature_and_threshold_come_from_half_a_and_stay_in_the_bundle(
-    bundle: Bundle, colours: list[Sample]
-) -> None:
-    revised = fit_temperature_and_threshold(bundle, "ferplus", progress=False)
-    half = [s for s in colours if half_of(s.key) == "a" and voted(s)[1]]
-    codes = np.array([shown(s) for s in half])
-    spec = bundle.inputs["image"]
-    images = np.stack([np.broadcast_to(_pixel(code)[:, None, None], (3, 8, 8)) for code in codes]).astype(np.float32)
-    assert spec.size_px == 8
-    logits = open_session(bundle)(image=images)["logits"]
-    wanted = fit_temperature([voted(s)[0] for s in half], logits)
-    assert revised.task["temperature"] == pytest.approx(wanted, rel=0.02)
-    assert 0 <= revised.task["min_score"] <= 1
-    assert f"half A, majority rule: {len(half)} faces" in revised.provenance["calibrated_on"]
-    assert read_bundle(bundle.path) == revised
-    again = fit_temperature_and_threshold(revised, "ferplus", progress=False)
-    assert again.task == revised.task
-
-
-def _pixel(code: int) -> np.ndarray:
-    colour = np.floor(127.5 + 100 * np.array([((code >> bit) & 1) * 2 - 1 for bit in range(3)]))
-    normalised: np.ndarray = (colour / 255 - 0.5) / 0.5
-    return normalised
-
-
-def test_only_classifiers_are_calibrated(bundle: Bundle) -> None:
-    pointing = revise_bundle(bundle, task={"name": "landmarks"})
-    with pytest.raises(BundleError, match="'colours' does 'landmarks'"):
-        fit_temperature_and_threshold(pointing, "ferplus", progress=False)
 
 
 def test_the_paper_stands_beside_what_was_measured(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:

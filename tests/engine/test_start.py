@@ -1,19 +1,19 @@
-"""Parts of a network that learn from a share of the run on, and rest before."""
+"""What a run starts from; parts of a network that learn from a share of the run on, and rest before."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from mien.engine import checkpoint
+from mien.engine import checkpoint, start
 from mien.engine import fit as module
 from mien.engine.fit import LAST, fit
 from mien.engine.run import Run, TrainConfig
 from mien.engine.start import build_model, thaw
 from mien.recipes import find
-from mien.schema.errors import ConfigError
+from mien.schema.errors import BundleError, ConfigError
 from mien.schema.labels import BASIC_7
 
 
@@ -76,3 +76,51 @@ def test_what_can_not_be_thawed_is_told() -> None:
         build_model(frozen, BASIC_7)
     with pytest.raises(ConfigError, match=r"shares of the run in \[0, 1\)"):
         TrainConfig(unfreeze=(("landmark", 1.0),))
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What a run starts from, in place of a bundle."""
+
+    name: str
+    tensors: dict[str, torch.Tensor]
+    model: str = "natten_deim"
+
+    def check_inputs(self, inputs: Any) -> None:
+        assert set(inputs) == {"image"}
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> dict[str, Weights]:
+    """Three sets of weights of one network by their names, the third without its head."""
+    run = thawing(0.5)
+    found = {}
+    for seed, name in enumerate(("first", "second", "headless")):
+        torch.manual_seed(seed)
+        found[name] = Weights(name, build_model(run, BASIC_7).state_dict())
+    found["headless"] = Weights(
+        "headless", {n: t for n, t in found["first"].tensors.items() if not n.startswith("head")}
+    )
+    monkeypatch.setattr(start, "find_bundle", found.__getitem__)
+    monkeypatch.setattr(start, "weights_of", lambda bundle: bundle.tensors)
+    return found
+
+
+def test_a_blend_is_the_mean_of_all_its_weights(kept: dict[str, Weights]) -> None:
+    run = replace(thawing(0.5), init="first", blend=("second", "first"))
+    tensors = build_model(run, BASIC_7).state_dict()
+    first, second = kept["first"].tensors, kept["second"].tensors
+    assert tensors.keys() == first.keys()
+    assert not torch.equal(first["head.weight"], second["head.weight"])
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point():
+            torch.testing.assert_close(tensor, (2 * first[name] + second[name]) / 3)
+        else:
+            assert torch.equal(tensor, first[name])
+
+
+def test_what_does_not_blend_is_told(kept: dict[str, Weights]) -> None:
+    with pytest.raises(BundleError, match=r"headless cannot be blended with first: .*'head\.bias'"):
+        build_model(replace(thawing(0.5), init="first", blend=("headless",)), BASIC_7)
+    with pytest.raises(ConfigError, match=r"there is none. Given: \('second',\)"):
+        replace(thawing(0.5), blend=("second",))

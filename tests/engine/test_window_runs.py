@@ -17,7 +17,8 @@ from mien.data.frame_windows import FrameWindows
 from mien.data.readers import read_dataset
 from mien.data.synthetic_clips import render_clip
 from mien.engine import fit as module
-from mien.engine.evaluate import evaluate, fit_temperature_and_threshold
+from mien.engine.calibrate import fit_temperature_and_threshold
+from mien.engine.evaluate import evaluate
 from mien.engine.fit import fit
 from mien.engine.journal import read_journal
 from mien.engine.material import counts_in, gather, labels_in

@@ -14,6 +14,7 @@ from mien.schema.inputs import (
     InputSpec,
     LandmarkSpec,
     SoundSpec,
+    counted_as,
     specs_from_json,
     specs_hash,
     specs_to_json,
@@ -33,6 +34,20 @@ def test_the_round_trip_through_json() -> None:
     text = json.dumps(specs_to_json(SPECS))
     assert specs_from_json(json.loads(text)) == SPECS
     assert [raw["kind"] for raw in json.loads(text).values()] == ["image", "clip", "landmarks"]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "counted"),
+    [
+        ({"image": SPECS["image"]}, "faces"),
+        ({"clip": CLIP}, "clips"),
+        ({"face_features": FeatureSpec(width=4, n_steps=5, step_s=0.2)}, "clips"),
+        (HEARD, "utterances"),
+        ({**HEARD, "clip": CLIP}, "utterances"),
+    ],
+)
+def test_samples_are_called_by_what_the_network_is_fed(inputs: dict[str, InputSpec], counted: str) -> None:
+    assert counted_as(inputs) == counted
 
 
 def test_shapes_are_those_of_one_input() -> None:

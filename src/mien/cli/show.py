@@ -54,6 +54,7 @@ class VideoTally:
     windows: int = 0
     end_s: float = 0.0
     thing: str = "frame"
+    is_sound: bool = False
     faces: dict[int | None, Counter[str]] = field(default_factory=dict)
 
     def add(self, answer: "Answer") -> None:
@@ -96,12 +97,13 @@ class Report:
 
     def add(self, answer: "Answer") -> None:
         """Take the rows of one photo, frame, moment or window; of frames and moments only the counts are kept."""
-        from mien.predict.sources import Video
+        from mien.predict.sources import SoundFile, Video
 
         predictions = answer.predictions
         self.errors += sum(prediction.status == "error" for prediction in predictions)
         if isinstance(answer.source, Video):
-            self.videos.setdefault(answer.source.name, VideoTally()).add(answer)
+            tally = VideoTally(is_sound=isinstance(answer.source, SoundFile))
+            self.videos.setdefault(answer.source.name, tally).add(answer)
             if answer.time_s is not None:
                 return
         else:
@@ -150,7 +152,10 @@ class Report:
         windows = sum(tally.windows for tally in self.videos.values())
         thing = "moment" if any(tally.thing == "moment" for tally in self.videos.values()) else "frame"
         counts = [_count(frames, thing)] if frames else []
-        return [_count(len(self.videos), "video"), *counts, *([_count(windows, "window")] if windows else [])]
+        sounds = sum(tally.is_sound for tally in self.videos.values())
+        kinds = [(len(self.videos) - sounds, "video"), (sounds, "sound")]
+        files = [_count(number, kind) for number, kind in kinds if number]
+        return [*files, *counts, *([_count(windows, "window")] if windows else [])]
 
     def _n_faces(self) -> int:
         return self.faces + sum(tally.n_faces for tally in self.videos.values())

@@ -213,9 +213,7 @@ def augment_crop(crop: NDArray[np.uint8], config: Augment, rng: np.random.Genera
     if config.noise and rng.random() < config.noise:
         crop = _add_noise(crop, rng.uniform(0, config.noise_levels), rng)
     if config.jpeg and rng.random() < config.jpeg:
-        quality = int(rng.integers(config.jpeg_quality, 96))
-        _, coded = cv2.imencode(".jpg", crop, [cv2.IMWRITE_JPEG_QUALITY, quality])
-        crop = np.asarray(cv2.imdecode(coded, cv2.IMREAD_UNCHANGED), np.uint8)
+        crop = _compressed(crop, int(rng.integers(config.jpeg_quality, 96)))
     return crop
 
 
@@ -285,6 +283,13 @@ def _add_noise(crop: NDArray[np.uint8], levels: float, rng: np.random.Generator)
     noise = levels * rng.standard_normal(crop.shape[:2], np.float32)
     noisy = crop + (noise[..., None] if crop.ndim == 3 else noise)
     return np.clip(noisy, 0, 255).astype(np.uint8)
+
+
+def _compressed(crop: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
+    """What JPEG leaves of a crop; its colours go through OpenCV in the order that OpenCV expects."""
+    _, coded = cv2.imencode(".jpg", crop[..., ::-1] if crop.ndim == 3 else crop, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    decoded = np.asarray(cv2.imdecode(coded, cv2.IMREAD_UNCHANGED), np.uint8)
+    return np.ascontiguousarray(decoded[..., ::-1]) if crop.ndim == 3 else decoded
 
 
 def _erase(image: NDArray[np.float32], config: Augment, rng: np.random.Generator) -> None:

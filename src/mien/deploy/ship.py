@@ -7,25 +7,22 @@ validation part that chose the epoch also fixes temperature and threshold, and t
 """
 
 import argparse
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mien.deploy.records import gather_records, read_record, write_records
+from mien.engine.calibrate import fit_temperature_and_threshold
 from mien.engine.card import write_card
 from mien.engine.end_to_end import end_to_end
-from mien.engine.evaluate import evaluate, fit_temperature_and_threshold
+from mien.engine.evaluate import evaluate
 from mien.engine.robustness import can_be_disturbed
 from mien.runtime.bundle import Bundle, find_bundle, read_bundle, revise_bundle
 from mien.schema.errors import ConfigError, MienError
 from mien.tasks import CLASSIFIERS
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
-RECORD = ("run.json", "journal.csv")
-BEFORE = "started_from"
-"""Folder of the record of the run that a run went on from."""
-
 SCENE_SIZES_PX = (48, 64, 112, 224)
 
 
@@ -45,8 +42,8 @@ def ship(
 
     Args:
         run: folder of a finished run.
-        name: that the model goes by from now on. If the run went on from another one (``init``) whose record lies
-            beside that bundle, the record ships too.
+        name: that the model goes by from now on. The records of the runs that this one went on from (``init``,
+            ``blend``) ship too, where they lie beside or inside those bundles.
         into: folder of the bundles that ship; an earlier bundle of this name is replaced.
         root: root of the run's dataset; ``None`` takes ``$MIEN_DATA/<folder>``.
         reports: folder for the reports; by default ``run/reports``.
@@ -59,7 +56,7 @@ def ship(
         ConfigError: if ``run`` is not a finished run.
         BundleError: if its bundle is damaged.
     """
-    record = _read_record(run)
+    record = read_record(run)
     dataset = record["run"]["data"]["reader"]
     bundle = revise_bundle(_copied(run, into / name), name=name, provenance=_provenance(run, record))
     is_classifier = bundle.task.get("name") == "classify"
@@ -76,30 +73,16 @@ def ship(
     return write_card(bundle, report, end_to_end=placed, notes=notes)
 
 
-def _read_record(run: Path, *, has_ended: bool = True) -> dict[str, Any]:
-    try:
-        record: dict[str, Any] = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{run} is not the folder of a run: its run.json cannot be read ({error})") from error
-    if has_ended and not (run / "bundle").is_dir():
-        raise ConfigError(f"{run} has no bundle yet; let the run finish, or write one with: mien export {run}")
-    return record
-
-
 def _copied(run: Path, folder: Path) -> Bundle:
+    if not (run / "bundle").is_dir():
+        raise ConfigError(f"{run} has no bundle yet; let the run finish, or write one with: mien export {run}")
+    # Before the earlier bundle goes: the run may have started from it.
+    record, before = gather_records(run)
     if folder.exists():
         shutil.rmtree(folder)
     shutil.copytree(run / "bundle", folder)
-    for name in RECORD:
-        shutil.copy2(run / name, folder / name)
-    record = _read_record(run)
-    before = Path(record["run"].get("init") or "").parent
-    if all((before / name).is_file() for name in RECORD):
-        (folder / BEFORE).mkdir()
-        for name in RECORD:
-            shutil.copy2(before / name, folder / BEFORE / name)
-        record["run"]["init"] = f"runs/{_read_record(before, has_ended=False)['run']['name']}/bundle"
-        (folder / "run.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    shutil.copy2(run / "journal.csv", folder / "journal.csv")
+    write_records(record, before, folder)
     return read_bundle(folder)
 
 

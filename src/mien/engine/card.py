@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mien.engine.report import RULES, number, span
+from mien.engine.report import RULES, counted, number, span
 from mien.engine.report_robustness import caption, summary
 from mien.metrics import title
 from mien.runtime.bundle import Bundle, revise_bundle
@@ -80,7 +80,7 @@ def _data(report: Report) -> str:
     told = "".join(f", {name} of {_encoder(one)}" for name, one in runtime.get("features", {}).items())
     rule = f" ({RULES[dataset['rule']]})" if "per_class" in report else ""
     return (
-        f"{dataset['title']}, {dataset['part']}{rule}: {report['faces']} faces, aligned by "
+        f"{dataset['title']}, {dataset['part']}{rule}: {report['faces']} {counted(report)}, aligned by "
         f"{', '.join(f'{name} {count}' for name, count in report['alignment'].items())}{told}; {measured}"
     )
 
@@ -113,7 +113,7 @@ def _parts(report: Report) -> list[dict[str, Any]]:
         ]
         for line in report.get("parts", ())
     ]
-    head = ["part", "labels", "faces", *map(title, names)]
+    head = ["part", "labels", counted(report), *map(title, names)]
     return [{"title": "Every part and label rule", "head": head, "rows": rows}] if rows else []
 
 
@@ -159,11 +159,11 @@ def _abstaining(report: Report) -> list[str]:
     if "abstaining" not in report:
         return []
     found = report["abstaining"]
-    parts = [f"With its threshold the model gives {_share(found['coverage'])} of these faces a label"]
+    parts = [f"With its threshold the model gives {_share(found['coverage'])} of these {counted(report)} a label"]
     parts.append(f"of those {_share(found['accuracy_of_answered'])} are right")
     if found["accuracy_of_held_back"] is not None:
         parts.append(f"of those held back {_share(found['accuracy_of_held_back'])} would have been")
-    return [f"{', '.join(parts)}. The figures above count every face."]
+    return [f"{', '.join(parts)}. The figures above count all of them."]
 
 
 def _share(value: float | None) -> str:

@@ -22,14 +22,14 @@ from mien.engine.score_detections import picture_figures
 from mien.engine.surroundings import surroundings
 from mien.engine.telling import Teller, tellers_of
 from mien.engine.views import PARTS, SPLITS, View, has_votes, views_of
-from mien.metrics.calibration import fit_min_score, fit_temperature, softmax
-from mien.runtime.bundle import Bundle, find_bundle, revise_bundle
+from mien.runtime.bundle import Bundle
 from mien.runtime.session import Precision, open_session
-from mien.schema.errors import BundleError, ConfigError
+from mien.schema.errors import ConfigError
+from mien.schema.inputs import counted_as
 from mien.schema.labels import LabelSet
 from mien.schema.sample import Sample
 from mien.schema.tables import resolve
-from mien.tasks import CLASSIFIERS, task_from_json
+from mien.tasks import task_from_json
 
 REPORT_VERSION = 1
 REFERENCE = "mien.recipes.reference:reported"
@@ -285,57 +285,6 @@ def _answers(
     return averaged(members, map(of, members, tellers))
 
 
-def fit_temperature_and_threshold(
-    model: Bundle | str | Path,
-    dataset: str,
-    *,
-    root: Path | None = None,
-    data: DataConfig | None = None,
-    runtime: str = "openvino",
-    worth: float = 0.5,
-    crop: Crop = "face",
-    progress: bool = True,
-) -> Bundle:
-    """Fit temperature and threshold on half A of the validation part and store both in the bundle.
-
-    Args:
-        model: a classifier's bundle, its folder or its name; its ``config.json`` and card are written anew, without
-            the figures that were measured with other settings.
-        dataset: name in ``READERS``.
-        root: folder of the dataset.
-        data: the protocol, for another than the dataset's usual one.
-        runtime: what computes the logits.
-        worth: how often an answer must be right to be given; see :func:`mien.metrics.calibration.fit_min_score`.
-        crop: as in :func:`evaluate`.
-        progress: whether to show a bar.
-
-    Raises:
-        BundleError: if the bundle is no classifier.
-    """
-    bundle = model if isinstance(model, Bundle) else find_bundle(model)
-    if bundle.labels is None or bundle.task.get("name") not in CLASSIFIERS:
-        raise BundleError(f"A temperature is fitted for a classifier; {bundle.name!r} does {bundle.task.get('name')!r}")
-    samples = read_dataset(dataset, root)
-    views, _ = views_of(samples, data or DataConfig(reader=dataset), "valid_a", bundle.labels)
-    half = views[0]
-    session = open_session(bundle, runtime)
-    teller = Teller(bundle, None)
-    settings = {"dataset": dataset, "crop": crop, "progress": progress, **teller.how}
-    answers = answers_of(bundle, session, teller(half.samples), **settings)
-    logits = answers.outputs["logits"]
-    temperature = fit_temperature(half.truth, logits)
-    min_score = fit_min_score(half.truth, softmax(logits, temperature), worth)
-    return revise_bundle(
-        bundle,
-        task={**bundle.task, "temperature": temperature, "min_score": min_score},
-        figures={},
-        provenance={
-            **bundle.provenance,
-            "calibrated_on": f"{READERS[dataset].title}, {PARTS[half.part]}, {half.rule} rule: {len(half.truth)} faces",
-        },
-    )
-
-
 def paper_table(bundle: Bundle, dataset: str, report: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What the paper prints for its model, or for the row that the recipe repeats, beside what was measured here."""
     rows = []
@@ -373,7 +322,8 @@ def _figures(bundle: Bundle, views: Sequence[View], answers: Answers, how: Resam
     if all(sample.frame is not None for sample in first.samples):
         videos = [sample.key.partition("#")[0] for sample in first.samples]
         figures["videos"] = video_figures(videos, first.truth, found.index, len(bundle.labels))
-    return {**figures, "alignment": chosen.alignment_counts(), "parts": lines}
+    counted = counted_as(bundle.inputs)
+    return {**figures, "counted": counted, "alignment": chosen.alignment_counts(), "parts": lines}
 
 
 def _rows(bundle: Bundle, labels: LabelSet, view: View, answers: Answers) -> Iterator[Row]:

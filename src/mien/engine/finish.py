@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from mien.data.moment_input import is_momentary
 from mien.data.readers import READERS
 from mien.engine.run import Run
 from mien.metrics.calibration import softmax
@@ -78,11 +77,7 @@ def with_proportion(
 def _what(run: Run) -> str:
     if run.task in ("detect", "classify_frames"):
         return "pictures" if run.task == "detect" else "videos"
-    if run.task == "regress":
-        return "clips"
-    if is_momentary(run.model.inputs()):
-        return "samples"
-    return "clips" if "clip" in run.model.inputs() else "faces"
+    return "clips" if run.task == "regress" else counted_as(run.model.inputs())
 
 
 def _name_and_hash(bundle: str) -> str:
@@ -129,7 +124,7 @@ def export(
             "data": f"{reader.title}: {data['train']} {what} trained on, {data['select']} selected by",
             **({} if run.data.halve_valid or run.task != "regress" else {"halve_valid": False}),
             **({"features": data["features"]} if data.get("features") else {"crop": run.crop}),
-            **({"started_from": _name_and_hash(run.init)} if run.init else {}),
+            **({"started_from": " and ".join(map(_name_and_hash, (run.init, *run.blend)))} if run.init else {}),
             **({"taught_by": data["teacher"]["bundles"]} if data.get("teacher") else {}),
             "epochs": record["epochs"],
             "best_epoch": record["best_epoch"],

@@ -101,7 +101,7 @@ def markdown(report: Report, more: Sequence[str] = ()) -> str:
     dataset, bundle = report["dataset"], report["bundle"]
     parts = [
         f"# {bundle['name']} on {dataset['title']}, {dataset['part']}",
-        f"{report['faces']} faces, {_rule(dataset['rule'])}; weights `{bundle['hash']}`, run by "
+        f"{report['faces']} {counted(report)}, {_rule(dataset['rule'])}; weights `{bundle['hash']}`, run by "
         f"{report['runtime']['name']} ({report['runtime']['device']}, {report['runtime']['precision']}), "
         f"{report['date']}. Intervals: 95 %, {report['intervals']['resamples']} bootstrap resamples, "
         f"seed {report['intervals']['seed']}.",
@@ -134,6 +134,11 @@ def span(figure: Mapping[str, Any]) -> str:
     return "" if figure["low"] is None else f"{figure['low']:.4f} to {figure['high']:.4f}"
 
 
+def counted(report: Report) -> str:
+    """What a report counts, such as ``faces`` or ``utterances``."""
+    return str(report.get("counted", "faces"))
+
+
 def _metric(figure: Mapping[str, Any]) -> tuple[str, str, str]:
     return figure["title"], number(figure["value"]), span(figure)
 
@@ -153,7 +158,7 @@ def _classes(report: Report) -> list[str]:
         )
         for name, c in report["per_class"].items()
     )
-    head = ("class", "faces", "answered", "recall", "95 % interval", "precision", "F1")
+    head = ("class", counted(report), "answered", "recall", "95 % interval", "precision", "F1")
     silent = [name for name, c in report["per_class"].items() if not c["answered"]]
     absent = [name for name, c in report["per_class"].items() if not c["count"]]
     notes = [f"Never answered: {', '.join(silent)}."] if silent else []
@@ -185,7 +190,8 @@ def _parts(report: Report) -> list[str]:
         if any("half A" in line["part"] for line in lines)
         else ""
     )
-    return ["## All parts", table(("part", "labels", "faces", *map(title, names)), rows), *([why] if why else [])]
+    head = ("part", "labels", counted(report), *map(title, names))
+    return ["## All parts", table(head, rows), *([why] if why else [])]
 
 
 def _videos(report: Report) -> list[str]:
@@ -204,9 +210,10 @@ def _calibration(report: Report) -> list[str]:
     return [
         "## Probabilities",
         f"Temperature {task['temperature']:.4f}, threshold {task['min_score']:.4f}: "
-        f"{_share(abstaining['coverage'])} of the faces get a label, {_share(abstaining['accuracy_of_answered'])} of "
-        f"these are right; of those held back {_share(abstaining['accuracy_of_held_back'])} would have been. "
-        "The figures above count every face, held back or not.",
+        f"{_share(abstaining['coverage'])} of the {counted(report)} get a label, "
+        f"{_share(abstaining['accuracy_of_answered'])} of these are right; of those held back "
+        f"{_share(abstaining['accuracy_of_held_back'])} would have been. "
+        "The figures above count all of them, held back or not.",
         table(
             ("the most certain", *(f"{100 * float(share):.0f} %" for share in shares)),
             [("accuracy", *(number(value) for value in shares.values()))],
@@ -220,7 +227,8 @@ def _faces(report: Report) -> list[str]:
     rows += [(f"left out: {reason}", count) for reason, count in report["dataset"]["dropped"].items()]
     if report.get("faces_without_truth"):
         rows.append(("without a truth to compare with", report["faces_without_truth"]))
-    return ["## Faces", table(("", "faces"), rows)]
+    what = counted(report)
+    return [f"## {what.capitalize()}", table(("", what), rows)]
 
 
 def paper(report: Report) -> list[str]:
@@ -296,7 +304,7 @@ def draw_confusion(report: Report, path: Path, title: str = "") -> None:
     totals = [sum(line) for line in counts]
     axes.set_yticks(range(size), [f"{label} ({total})" for label, total in zip(labels, totals, strict=True)])
     axes.set_xlabel("answer", color=INK)
-    axes.set_ylabel("truth (faces)", color=INK)
+    axes.set_ylabel(f"truth ({counted(report)})", color=INK)
     axes.set_title(title or _confusion_title(report), color=INK, fontsize=10)
     figure.savefig(path, dpi=120)
 
@@ -327,7 +335,7 @@ def draw_reliability(report: Report, path: Path) -> None:
         markersize=4,
         linewidth=1.2,
         elinewidth=0.8,
-        label=f"{len(bins['count'])} bins of {min(bins['count'], default=0)} or more faces",
+        label=f"{len(bins['count'])} bins of {min(bins['count'], default=0)} or more {counted(report)}",
     )
     axes.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="mean probability of the answer", ylabel="share of right answers")
     axes.set_title(

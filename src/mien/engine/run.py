@@ -137,6 +137,8 @@ class Run:
         min_presence: least presence of the mesh for its points to be a target.
         prior: bundle whose weights are the model's frozen prior; ``None`` leaves it random.
         init: bundle to start from; a head for other classes starts anew.
+        blend: further bundles of the same network; the run starts from the mean of their weights and those of ``init``
+            (a model soup, Wortsman et al. 2022). The mean is worth something where all were trained from one start.
         weights: (part of the model, file or folder) to start from: a checkpoint of public weights, or a bundle that
             has the same part.
         freeze: names of modules or parameters that are not trained.
@@ -163,6 +165,7 @@ class Run:
     min_presence: float = 0.5
     prior: str | None = None
     init: str | None = None
+    blend: tuple[str, ...] = ()
     weights: tuple[tuple[str, str], ...] = ()
     freeze: tuple[str, ...] = ()
     proportion: Literal["given", "searched"] = "given"
@@ -192,7 +195,12 @@ class Run:
                 f"moments, such as gcsa_av with visual_net=features; the task is {self.task!r}, the model "
                 f"{self.architecture!r}"
             )
-        mixed = self.augment.mixup or self.augment.cutmix
+        if self.blend and not self.init:
+            raise ConfigError(f"blend has further bundles beside the one of init; there is none. Given: {self.blend!r}")
+        self._check_mixing(self.augment)
+
+    def _check_mixing(self, augment: Augment) -> None:
+        mixed = augment.mixup or augment.cutmix
         if mixed and getattr(self.loss, "target", "distribution") == "label":
             raise ConfigError("augment.mixup and augment.cutmix mix the labels too: set loss.target to distribution")
         if mixed and self.task in ("landmarks", "classify_frames"):

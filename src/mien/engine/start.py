@@ -1,6 +1,6 @@
 """The network a run starts from: new, from a bundle, or from public weights, with its prior and its frozen parts."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ def build_model(run: Run, labels: LabelSet) -> nn.Module:
         else:
             load_foreign(network.get_submodule(part), Path(path))
     if run.init:
-        start_from(network, find_bundle(run.init), run)
+        start_from(network, [find_bundle(name) for name in (run.init, *run.blend)], run)
     for prefix in run.freeze:
         for parameter in _named(network, prefix):
             parameter.requires_grad_(False)
@@ -48,21 +48,40 @@ def build_model(run: Run, labels: LabelSet) -> nn.Module:
     return network
 
 
-def start_from(network: nn.Module, bundle: Bundle, run: Run) -> list[str]:
-    """Fill ``network`` with the tensors of ``bundle`` that fit; the names of those that start anew.
+def start_from(network: nn.Module, bundles: Sequence[Bundle], run: Run) -> list[str]:
+    """Fill ``network`` with the tensors that fit, the mean over ``bundles``; the names of those that start anew.
 
     Raises:
-        BundleError: if it is another model, is fed otherwise, or fills less than half of the network.
+        BundleError: if one is another model, is fed otherwise, or fills less than half of the network, or if they do
+            not have the same tensors.
     """
+    have = network.state_dict()
+    found = [_fitting(have, bundle, run) for bundle in bundles]
+    for bundle, other in zip(bundles[1:], found[1:], strict=True):
+        if differing := sorted(found[0].keys() ^ other.keys()):
+            raise BundleError(
+                f"{bundle.name} cannot be blended with {bundles[0].name}: only one of them has a tensor that fits for "
+                f"{differing[0]!r}"
+            )
+    network.load_state_dict({name: _mean([tensors[name] for tensors in found]) for name in found[0]}, strict=False)
+    return sorted(set(have) - set(found[0]))
+
+
+def _fitting(have: Mapping[str, Tensor], bundle: Bundle, run: Run) -> dict[str, Tensor]:
+    """The tensors of a bundle that stand in a network under the same name, in the same shape."""
     if bundle.model != run.architecture:
         raise BundleError(f"{bundle.name} is a {bundle.model!r}; the run {run.name!r} trains a {run.architecture!r}")
     bundle.check_inputs(run.model.inputs())
-    have, tensors = network.state_dict(), weights_of(bundle)
-    fitting = {n: t for n, t in tensors.items() if n in have and have[n].shape == t.shape}
+    fitting = {n: t for n, t in weights_of(bundle).items() if n in have and have[n].shape == t.shape}
     if len(fitting) < MIN_FRACTION * len(have):
         raise BundleError(f"Of {len(have)} tensors of {run.architecture!r} only {len(fitting)} are in {bundle.name}")
-    network.load_state_dict(fitting, strict=False)
-    return sorted(set(have) - set(fitting))
+    return fitting
+
+
+def _mean(tensors: Sequence[Tensor]) -> Tensor:
+    """The mean of one tensor over several bundles; a counter is the first one's."""
+    first = tensors[0]
+    return torch.stack(list(tensors)).mean(dim=0) if first.is_floating_point() else first
 
 
 def take_part(network: nn.Module, part: str, bundle: Bundle) -> None:

@@ -58,6 +58,7 @@ RECIPES: Mapping[str, str] = MappingProxyType(
         "product_cross_small_ferplus_long": "mien.recipes.product_cross_study:small_ferplus_long",
         "product_cross_small_ferplus_on": "mien.recipes.product_cross:small_ferplus_on",
         "product_cross_small_ferplus_pretrain": "mien.recipes.product_cross_study:small_ferplus_pretrain",
+        "product_cross_small_ferplus_blend": "mien.recipes.product_cross_study:small_ferplus_blend",
         "product_cross_small_ferplus_student": "mien.recipes.product_cross_study:small_ferplus_student",
         "product_cross_small_folder": "mien.recipes.product_cross:small_folder",
         "product_cross_small_folder_frozen": "mien.recipes.product_cross:small_folder_frozen",

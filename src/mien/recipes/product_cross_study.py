@@ -128,6 +128,26 @@ def small_ferplus_student() -> Run:
     )
 
 
+def small_ferplus_blend() -> Run:
+    """The mean of the weights of several runs from one start, which ``init`` and ``blend`` name; hardly trained.
+
+    Such runs lie in one basin, and their mean is often better than each. Two epochs give it the batch statistics of
+    its own, which the mean of theirs is not; at this rate the weights themselves stay where they are.
+    """
+    base = small_ferplus_long()
+    return replace(
+        base,
+        name="product_cross_small_ferplus_blend",
+        train=replace(
+            base.train,
+            epochs=2,
+            optimizer=replace(base.train.optimizer, lr=1e-5, weight_decay=0.0),
+            sizes=(),
+            time_limit_min=0.0,
+        ),
+    )
+
+
 def small_ferplus_pretrain() -> Run:
     """Features of the same faces without their labels, for a run that takes the bundle by ``init``.
 

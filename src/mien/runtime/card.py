@@ -3,7 +3,16 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mien.schema.inputs import ClipSpec, FeatureSpec, FlagSpec, InputSpec, LandmarkSpec, PictureSpec, SoundSpec
+from mien.schema.inputs import (
+    ClipSpec,
+    FeatureSpec,
+    FlagSpec,
+    InputSpec,
+    LandmarkSpec,
+    PictureSpec,
+    SoundSpec,
+    counted_as,
+)
 
 if TYPE_CHECKING:
     from mien.runtime.bundle import Bundle
@@ -88,7 +97,7 @@ def render_card(bundle: "Bundle") -> str:
         "## Where it came from",
         _table(("", ""), ((k.replace("_", " "), _plain(v)) for k, v in bundle.provenance.items())),
         "## How good it is",
-        *(_figures(bundle.figures) or ["Nothing has been measured yet."]),
+        *(_figures(bundle.figures, counted_as(bundle.inputs)) or ["Nothing has been measured yet."]),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -127,7 +136,7 @@ def _input(spec: InputSpec) -> str:
     return f"{frames}{crop}, {spec.colour}{source}, crop {spec.crop.name}"
 
 
-def _figures(figures: Mapping[str, Any]) -> list[str]:
+def _figures(figures: Mapping[str, Any], counted: str) -> list[str]:
     parts: list[str] = []
     if figures.get("data"):
         parts.append(f"Measured on {figures['data']}.")
@@ -137,7 +146,7 @@ def _figures(figures: Mapping[str, Any]) -> list[str]:
     classes = figures.get("per_class", {})
     if classes:
         rows = ((name, c.get("count", ""), *_interval_row("", c.get("recall"))[1:]) for name, c in classes.items())
-        parts.append(_table(("class", "faces", "recall", "95 % interval"), rows))
+        parts.append(_table(("class", counted, "recall", "95 % interval"), rows))
     for part in figures.get("tables", ()):
         parts += [f"{part['title']}:", _table(part["head"], part["rows"])]
     parts += [str(note) for note in figures.get("notes", ())]

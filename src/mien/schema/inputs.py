@@ -358,3 +358,14 @@ def specs_hash(specs: Mapping[str, InputSpec]) -> str:
     """Twelve hex digits that change with any field of any spec."""
     text = json.dumps(specs_to_json(specs), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def counted_as(inputs: Mapping[str, InputSpec]) -> str:
+    """What the samples of a network are called where they are counted: ``faces``, ``clips`` or ``utterances``.
+
+    A network that listens is given utterances, also where it looks at the face too.
+    """
+    if "sound" in inputs:
+        return "utterances"
+    in_time = any(isinstance(spec, FeatureSpec) for spec in inputs.values())
+    return "clips" if in_time or "clip" in inputs else "faces"
