@@ -107,6 +107,14 @@ def test_other_splits_are_refused(mien, measured) -> None:
     assert not measured
 
 
+def test_folds_refuse_what_they_would_not_do(mien, measured) -> None:
+    given = ("runs/{fold}", "--dataset", "afew", "--folds", "--robustness", "--with", "other")
+    code, _, err = mien("evaluate", *given)
+    assert code == 2
+    assert "--folds does not go with --with, --robustness; measure each fold by itself" in err
+    assert not measured
+
+
 def test_flags_are_those_of_the_function() -> None:
     from dataclasses import fields
     from inspect import signature

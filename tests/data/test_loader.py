@@ -121,6 +121,18 @@ def test_landmarks_follow_the_picture():
         assert target[8, 1] > target[27, 1]
 
 
+def test_what_is_in_front_of_a_face_follows_it_and_needs_its_landmarks():
+    moved = Augment(flip=0.5, rotation_deg=30.0)
+    behind = dataset(augment=replace(moved, cover=1.0))
+    changed = (joined(behind, 4)["image"] != joined(dataset(augment=moved), 4)["image"]).any(dim=1)
+    assert changed.flatten(1).any(dim=1).all(), "every face is behind something"
+    assert changed.float().mean() < 0.6
+    labelled = items()
+    unknown = [replace(face, landmarks=None) for face in faces_of(labelled)]
+    plain, covered = (joined(Faces(labelled, unknown, SPEC, augment=one), 4) for one in (moved, behind.augment))
+    assert torch.equal(plain["image"], covered["image"])
+
+
 def test_mixed_faces_are_named_after_the_larger_part():
     faces = dataset(augment=Augment(mixup=1.0))
     batch = joined(faces, 12)

@@ -1,7 +1,7 @@
 """``mien evaluate BUNDLE``: how well a trained model does on a dataset."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -9,6 +9,18 @@ import tyro
 
 from mien.cli.reach import reach
 from mien.schema.errors import ConfigError
+
+ONE_MODEL_ALONE = {
+    "fold": "--fold",
+    "pictures": "--pictures",
+    "smooth": "--smooth",
+    "others": "--with",
+    "features": "--features",
+    "robustness": "--robustness",
+    "submission": "--submission",
+    "end_to_end": "--end-to-end",
+}
+"""Options that ``--folds`` does not go with, by the fields of :class:`Evaluate`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +158,14 @@ def _held_back(options: Evaluate) -> Any:
 
 
 def _folds(options: Evaluate) -> int:
-    """Measure one model a fold, and print a line for each figure."""
+    """Measure one model a fold, and print a line for each figure.
+
+    Raises:
+        ConfigError: if an option is given that a single model alone is measured with.
+    """
+    defaults = {field.name: field.default for field in fields(Evaluate)}
+    if given := [text for name, text in ONE_MODEL_ALONE.items() if getattr(options, name) != defaults[name]]:
+        raise ConfigError(f"--folds does not go with {', '.join(given)}; measure each fold by itself with --fold N")
     measure = reach("mien.engine.folds:evaluate_folds", extra="evaluate", purpose="Evaluating")
     settings = ("runtime", "device", "precision", "crop", "resamples", "seed")
     how = {name: getattr(options, name) for name in settings}

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.data.colour_augment import colour_cast, grey, low_light
+from mien.data.cover_augment import covered
 from mien.schema.errors import ConfigError
 
 Matrix = NDArray[np.float64]
@@ -53,6 +54,8 @@ class Augment:
         rotation_deg: it turns by up to this angle.
         crop_area: smallest and largest share of the picture in a random crop, stretched to the whole; its sides
             differ by up to a third (C. Szegedy et al., "Going Deeper with Convolutions", CVPR 2015). (1, 1) is off.
+        cover: probability of glasses, a hand or something else in front of a face whose landmarks are known, see
+            :mod:`mien.data.cover_augment`.
         brightness: up to this share of the full scale is added.
         contrast: contrast changes by up to this share.
         gamma: the exponent lies between ``1 / (1 + gamma)`` and ``1 + gamma``.
@@ -86,6 +89,7 @@ class Augment:
     shift_ratio: float = 0.0
     rotation_deg: float = 0.0
     crop_area: tuple[float, float] = (1.0, 1.0)
+    cover: float = 0.0
     brightness: float = 0.0
     contrast: float = 0.0
     gamma: float = 0.0
@@ -117,7 +121,7 @@ class Augment:
     sound_shift_s: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("flip", "grey", "low_light", "blur", "noise", "jpeg", "erase", "cutout", "mix"):
+        for name in ("flip", "cover", "grey", "low_light", "blur", "noise", "jpeg", "erase", "cutout", "mix"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"augment.{name} is a probability in [0, 1]; given: {getattr(self, name)}")
         if not 0 < self.erase_area[0] <= self.erase_area[1] < 1:
@@ -190,11 +194,24 @@ def from_unit(size_px: int) -> Matrix:
     return np.array([[size_px, 0, -0.5], [0, size_px, -0.5], [0, 0, 1.0]])
 
 
-def augment_crop(crop: NDArray[np.uint8], config: Augment, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """First hook: tone, colour, light, blur, noise and JPEG of a crop, ``uint8 [S, S, 3]`` RGB or ``[S, S]`` grey.
+def augment_crop(
+    crop: NDArray[np.uint8],
+    config: Augment,
+    rng: np.random.Generator,
+    points: NDArray[np.floating] | None = None,
+) -> NDArray[np.uint8]:
+    """First hook: things in front, tone, colour, light, blur, noise and JPEG of a crop.
 
     What changes the colour leaves a crop of one channel alone. What is switched off draws nothing.
+
+    Args:
+        crop: ``uint8 [S, S, 3]`` RGB or ``[S, S]`` grey.
+        config: how to vary it.
+        rng: of every draw.
+        points: the face's 68 landmarks in pixels of the crop, ``[68, 2]``; without them nothing is put in front of it.
     """
+    if config.cover and points is not None and rng.random() < config.cover:
+        crop = covered(crop, points, rng)
     if config.photometric:
         crop = np.asarray(cv2.LUT(crop, _tone_curve(config, rng.uniform(-1, 1, 3))), np.uint8)
     if config.saturation and crop.ndim == 3:

@@ -113,7 +113,7 @@ class ClipInput:
             points = points[FLIP_68] if change is not None and change.flipped else points
         crop = cut(image, matrix, side)
         if change is not None and self.augment is not None:
-            crop = augment_crop(crop, self.augment, np.random.default_rng(change.look))
+            crop = augment_crop(crop, self.augment, np.random.default_rng(change.look), points)
         return crop, points
 
 

@@ -194,14 +194,24 @@ class Faces(Dataset[Batch]):
             matrix = change[:, :2] @ matrix
             matrix[:, 2] += change[:, 2]
         crop = cut(image, matrix, side)
+        placed = None
+        if (self.landmarks or (self.augment and self.augment.cover)) and face is not None:
+            placed = _placed(face, matrix, flipped)
+        if self.augment and rng is not None:
+            crop = augment_crop(crop, self.augment, rng, placed)
         points = None
         if self.landmarks:
-            assert face is not None and face.landmarks is not None
-            points = ((transform_points(face.landmarks, matrix) + 0.5) / side).astype(np.float32)
-            points = points[FLIP_68] if flipped else points
-        if self.augment and rng is not None:
-            crop = augment_crop(crop, self.augment, rng)
+            assert placed is not None
+            points = ((placed + 0.5) / side).astype(np.float32)
         return crop if crop.ndim == 3 else np.asarray(cv2.merge((crop, crop, crop)), np.uint8), points, flipped
+
+
+def _placed(face: Face, matrix: NDArray[np.float64], flipped: bool) -> NDArray[np.float64] | None:
+    """The landmarks of a face in pixels of its crop, in their order also where it is mirrored; ``None`` without any."""
+    if face.landmarks is None or not np.isfinite(face.landmarks).all():
+        return None
+    points = transform_points(face.landmarks, matrix)
+    return points[FLIP_68] if flipped else points
 
 
 class Loadable(Protocol):

@@ -19,7 +19,7 @@ Colour = NDArray[np.float64]
 
 GLASS: Colour = np.array([18.0, 19.0, 22.0])
 FRAME_RATIO = 0.05
-"""Width of the frame, as a share of the distance of the eyes."""
+"""Usual width of the frame, as a share of the distance of the eyes."""
 
 _LENS_RATIOS = (0.36, 0.28)
 _LENS_DROP_RATIO = 0.06
@@ -32,19 +32,29 @@ _CHEEKS = ((2, 31), (14, 35))
 _JAW_ENDS = (1, 15)
 
 
-def behind_glasses(crop: Rgb, points: Points, held_back: float) -> Rgb:
-    """A crop with glasses on: a dark frame, and lenses that hold back this share of the light, in [0, 1]."""
+def behind_glasses(
+    crop: Rgb, points: Points, held_back: float, *, frame_ratio: float = FRAME_RATIO, colour: Colour = GLASS
+) -> Rgb:
+    """A crop with glasses on.
+
+    Args:
+        crop: the face.
+        points: its landmarks.
+        held_back: share of the light that the lenses hold back, in [0, 1].
+        frame_ratio: width of the frame, as a share of the distance of the eyes.
+        colour: of the frame and of what the lenses show instead, RGB in [0, 255].
+    """
     eyes = eye_centres(points)
     across, down, distance = _axes(eyes[0], eyes[1])
     lenses = [_lens(eye + _LENS_DROP_RATIO * distance * down, across, down, distance) for eye in eyes]
     inner = [eyes[0] + _LENS_RATIOS[0] * distance * across, eyes[1] - _LENS_RATIOS[0] * distance * across]
     outer = [eyes[0] - _LENS_RATIOS[0] * distance * across, eyes[1] + _LENS_RATIOS[0] * distance * across]
     temples = [(end, points[jaw]) for end, jaw in zip(outer, (0, 16), strict=True)]
-    width = FRAME_RATIO * distance
+    width = frame_ratio * distance
     bars = [_bar(np.asarray(first), np.asarray(last), width) for first, last in [(inner[0], inner[1]), *temples]]
     rims = [_bar(first, last, width) for lens in lenses for first, last in pairwise([*lens, lens[0]])]
-    seen = _painted(crop.astype(np.float64), held_back * _mask(len(crop), lenses), GLASS)
-    return _levels(_painted(seen, _mask(len(crop), [*bars, *rims]), GLASS))
+    seen = _painted(crop.astype(np.float64), held_back * _mask(len(crop), lenses), colour)
+    return _levels(_painted(seen, _mask(len(crop), [*bars, *rims]), colour))
 
 
 def behind_hand(crop: Rgb, points: Points, reach: float, from_left: bool) -> Rgb:
