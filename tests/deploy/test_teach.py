@@ -98,6 +98,18 @@ def test_one_model_has_its_own_temperature(drawn: list[Sample], two: list[Bundle
     np.testing.assert_allclose(found.probabilities.sum(1), 1, atol=1e-5)
 
 
+def test_a_face_and_its_mirror_image_may_have_one_answer(
+    drawn: list[Sample], two: list[Bundle], tmp_path: Path
+) -> None:
+    how = {"split": "valid", "progress": False}
+    apart = teach(two, "synthetic", out=tmp_path / "apart.npz", **how)
+    assert apart.mirrored is not None
+    teach(two, "synthetic", out=tmp_path / "one.npz", symmetric=True, **how)
+    found = read_teacher(tmp_path / "one.npz")
+    assert (found.mirrored, found.head.symmetric, apart.head.symmetric) == (None, True, False)
+    np.testing.assert_allclose(found.probabilities, (apart.probabilities + apart.mirrored) / 2, atol=1e-6)
+
+
 def test_a_mirrored_session_sees_mirrored_pictures(drawn: list[Sample], two: list[Bundle]) -> None:
     session = open_session(two[0])
     mirrored = Mirrored(session)

@@ -35,6 +35,7 @@ class TeacherHead:
         fingerprint: of the dataset.
         crop: ``face`` or ``whole``, as the faces were cut out.
         mien: version of this package that wrote it.
+        symmetric: whether a face and its mirror image have one answer, the mean of both.
     """
 
     labels: tuple[str, ...]
@@ -44,6 +45,7 @@ class TeacherHead:
     fingerprint: str
     crop: str
     mien: str
+    symmetric: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

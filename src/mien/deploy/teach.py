@@ -39,6 +39,7 @@ def teach(
     device: str = "cpu",
     crop: Crop = "face",
     mirror: bool = True,
+    symmetric: bool = False,
     progress: bool = True,
 ) -> Teacher:
     """Write what models answer for the faces of a split, on average.
@@ -53,6 +54,7 @@ def teach(
         device: as in :func:`mien.runtime.session.open_session`.
         crop: ``whole`` for models that were trained on pictures as they are.
         mirror: answer for the mirrored faces too.
+        symmetric: give a face and its mirror image one answer, the mean of both; a mirrored face shows the same.
         progress: whether to show bars.
 
     Raises:
@@ -77,6 +79,7 @@ def teach(
         how = {"dataset": dataset, "crop": crop, "progress": progress}
         return probabilities(members, (Mirrored(s) if mirrored else s for s in sessions), samples, **how)
 
+    plain, other = seen(mirrored=False), seen(mirrored=True) if mirror or symmetric else None
     teacher = Teacher(
         head=TeacherHead(
             labels=labels.names,
@@ -86,10 +89,11 @@ def teach(
             fingerprint=data_fingerprint(every),
             crop=crop,
             mien=__version__,
+            symmetric=symmetric,
         ),
         keys=tuple(sample.key for sample in samples),
-        probabilities=seen(mirrored=False),
-        mirrored=seen(mirrored=True) if mirror else None,
+        probabilities=(plain + other) / 2 if symmetric and other is not None else plain,
+        mirrored=None if symmetric else other,
     )
     write_teacher(teacher, out)
     return teacher
@@ -135,8 +139,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--crop", default="face", choices=get_args(Crop))
     parser.add_argument("--no-mirror", action="store_false", dest="mirror", help="leave out the mirrored faces")
+    parser.add_argument(
+        "--symmetric", action="store_true", help="one answer for a face and its mirror image, the mean of both"
+    )
     given = parser.parse_args(arguments)
-    how = {name: getattr(given, name) for name in ("split", "out", "runtime", "device", "crop", "mirror")}
+    names = ("split", "out", "runtime", "device", "crop", "mirror", "symmetric")
+    how = {name: getattr(given, name) for name in names}
     try:
         teacher = teach(given.bundles, given.dataset, root=given.data, **how)
     except MienError as error:
