@@ -13,6 +13,7 @@ from mien.data.readers import READERS
 from mien.engine.run import Run
 from mien.metrics.calibration import softmax
 from mien.runtime.bundle import find_bundle
+from mien.schema.inputs import counted_as
 from mien.schema.labels import LabelSet
 from mien.schema.tables import resolve
 from mien.tasks import task_from_json
