@@ -92,7 +92,7 @@ def teach(
             symmetric=symmetric,
         ),
         keys=tuple(sample.key for sample in samples),
-        probabilities=(plain + other) / 2 if symmetric and other is not None else plain,
+        probabilities=np.float32(0.5) * (plain + other) if symmetric and other is not None else plain,
         mirrored=None if symmetric else other,
     )
     write_teacher(teacher, out)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
+from mien.data.augment import Augment
 from mien.engine.run import Run
 from mien.losses.distillation import Distillation
 from mien.losses.early_learning import EarlyLearning
@@ -122,6 +123,7 @@ def small_ferplus_student() -> Run:
     hard, dim. ``init`` and ``blend`` may name the teachers themselves, whose mean is a better start than any.
     """
     base = small_ferplus_long()
+    assert isinstance(base.augment, Augment)
     return replace(
         base,
         name="product_cross_small_ferplus_student",
