@@ -68,12 +68,11 @@ def test_long_runs_start_from_what_ships_and_choose_nothing():
     assert long.model.inputs() == find(BASE).model.inputs(), "else the shipped weights could not be taken"
     assert (long.train.keep, long.train.time_limit_min) == ("last", 150.0)
     assert long.train.sizes[-1][1] == 64
-    same = replace(student, name=long.name, model=long.model, added=(), augment=long.augment, train=long.train)
+    same = replace(student, name=long.name, added=(), augment=long.augment, train=long.train)
     assert same == long
     assert (student.train.keep, student.train.sizes) == ("last", ())
     assert student.augment.cover > long.augment.cover == 0
-    assert not student.augment.mixup
-    assert not student.augment.cutmix
+    assert (student.augment.mixup, student.augment.cutmix, student.augment.mix) == (0.3, 1.0, 0.5)
     blend = find(f"{BASE}_blend")
     assert replace(blend, name=student.name, train=student.train) == student
     assert blend.train.epochs == 1
