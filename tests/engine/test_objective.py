@@ -26,6 +26,7 @@ from mien.losses.distillation import Distillation
 from mien.losses.early_learning import EarlyLearning
 from mien.losses.two_views import TwoViews
 from mien.recipes import find
+from mien.runtime.bundle import find_bundle
 from mien.schema.errors import ConfigError, DatasetError
 from mien.schema.labels import BASIC_7
 
@@ -169,6 +170,30 @@ def test_a_student_is_taught_and_its_record_says_by_whom(tmp_path, no_export, an
     rows = read_journal(tmp_path / "taught" / "journal.csv")
     assert {"train_loss", "train_own", "train_distillation", "train_anchor"} <= rows[0].keys()
     assert all(float(row["train_distillation"]) > 0 for row in rows)
+
+
+@pytest.fixture(scope="module")
+def wise(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle of a tiny run of an epoch."""
+    run = replace(TINY, train=replace(TINY.train, epochs=1))
+    return fit(run, out=tmp_path_factory.mktemp("wise") / "run", device="cpu", progress=False)
+
+
+def test_bundles_may_teach_in_place_of_a_file(tmp_path, wise, monkeypatch) -> None:
+    monkeypatch.setattr(module, "export", lambda *_: tmp_path)
+    run = replace(TINY, loss=SOFT, added=(Distillation(weight=0.8),), teachers=(str(wise), str(wise)))
+    taught = trained(run, tmp_path / "taught")
+    plain = trained(replace(TINY, loss=SOFT), tmp_path / "plain")
+    assert not torch.equal(plain["model.head.weight"], taught["model.head.weight"])
+    record = json.loads((tmp_path / "taught" / "run.json").read_text())
+    bundle = find_bundle(wise)
+    assert record["data"]["teacher"] == {"bundles": [f"{bundle.name}@{bundle.hash12}"] * 2}
+    rows = read_journal(tmp_path / "taught" / "journal.csv")
+    assert all(float(row["train_distillation"]) > 0 for row in rows)
+    with pytest.raises(ConfigError, match="not from both"):
+        replace(run, teacher="answers.npz")
+    with pytest.raises(ConfigError, match=r"No loss of .* learns from the teacher"):
+        trained(replace(run, added=()), tmp_path / "other")
 
 
 def test_what_a_teacher_cannot_do_is_told_before_the_training(tmp_path, no_export, answers) -> None:

@@ -62,8 +62,9 @@ def _without_places(record: dict[str, Any], before: Line) -> dict[str, Any]:
     run = dict(record["run"])
     if run.get("init"):
         run["init"] = _followed(run["init"], before)
-    if run.get("blend"):
-        run["blend"] = [_followed(bundle, before) for bundle in run["blend"]]
+    for several in ("blend", "teachers"):
+        if run.get(several):
+            run[several] = [_followed(bundle, before) for bundle in run[several]]
     if run.get("teacher"):
         run["teacher"] = f"runs/{Path(run['teacher']).name}"
     return {**record, "run": run}

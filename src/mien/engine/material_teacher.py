@@ -7,6 +7,7 @@ from mien.data.loader import Faces
 from mien.data.teacher import read_teacher
 from mien.engine.part import Loaded
 from mien.engine.run import Run
+from mien.runtime.bundle import find_bundle
 from mien.schema.errors import ConfigError
 from mien.schema.labels import LabelSet
 
@@ -15,7 +16,7 @@ def attach_teacher(run: Run, train: Loaded, labels: LabelSet, fingerprint: str) 
     """Give the training faces the target ``teacher``; what ``run.json`` says of it, nothing for a run without one.
 
     Args:
-        run: which may name a file.
+        run: which may name a file or, as its teachers, bundles.
         train: its training part.
         labels: its classes, in order.
         fingerprint: of its dataset.
@@ -26,17 +27,21 @@ def attach_teacher(run: Run, train: Loaded, labels: LabelSet, fingerprint: str) 
         DatasetError: if the file cannot be used for these faces and classes.
     """
     learns = any(getattr(one, "needs_teacher", False) for one in (run.loss, *run.added))
-    if run.teacher is None:
+    if run.teacher is None and not run.teachers:
         if learns:
             raise ConfigError(
                 f"{run.name!r} learns from a teacher; name the file of its answers as teacher, which is written with: "
-                "python -m mien.deploy.teach BUNDLE --dataset NAME --out FILE"
+                "python -m mien.deploy.teach BUNDLE --dataset NAME --out FILE, or name bundles as teachers"
             )
         return {}
     if not learns:
-        raise ConfigError(f"No loss of {run.name!r} learns from the teacher {run.teacher}; put a Distillation in added")
+        named = run.teacher or ", ".join(run.teachers)
+        raise ConfigError(f"No loss of {run.name!r} learns from the teacher {named}; put a Distillation in added")
     if not isinstance(train, Faces) or run.task != "classify":
         raise ConfigError(f"A teacher answers for single faces and their classes; {run.name!r} learns something else")
+    if run.teacher is None:
+        live = [find_bundle(name) for name in run.teachers]
+        return {"bundles": [f"{bundle.name}@{bundle.hash12}" for bundle in live]}
     teacher, keys = read_teacher(Path(run.teacher)), [item.sample.key for item in train.items]
     train.teacher = teacher.of(keys, labels, dataset=run.data.reader, fingerprint=fingerprint)
     return teacher.describe()

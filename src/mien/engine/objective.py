@@ -7,8 +7,11 @@ from typing import Any
 from torch import Tensor
 
 from mien.engine import checkpoint
+from mien.engine.live_teacher import LiveTeacher
 from mien.engine.material import Material, counts_in
 from mien.engine.run import Run
+from mien.runtime.bundle import find_bundle
+from mien.schema.labels import LabelSet
 
 
 def objective(run: Run, material: Material) -> Any:
@@ -21,7 +24,8 @@ def objective(run: Run, material: Material) -> Any:
     """
     labels = material.splits.labels
     own, *added = (_told(one, material).build(labels) for one in (run.loss, *run.added))
-    return Sum(own, added, [getattr(one, "replaces", 0.0) for one in run.added]) if added else own
+    shares = [getattr(one, "replaces", 0.0) for one in run.added]
+    return Sum(own, added, shares, teacher=_teacher(run, labels)) if added else own
 
 
 class Sum:
@@ -33,14 +37,20 @@ class Sum:
         own: the run's loss.
         added: the others.
         shares: how much of all before it each of them takes the place of, in [0, 1].
+        teacher: answers for the pictures of a batch, in place of answers that came with them.
     """
 
-    def __init__(self, own: Any, added: Sequence[Any], shares: Sequence[float]) -> None:
+    def __init__(
+        self, own: Any, added: Sequence[Any], shares: Sequence[float], *, teacher: LiveTeacher | None = None
+    ) -> None:
         self.losses = (own, *added)
         self.shares = tuple(shares)
+        self.teacher = teacher
 
     def __call__(self, outputs: Any, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
         own, *added = self.losses
+        if self.teacher is not None:
+            targets = {**targets, "teacher": self.teacher(targets["image"])}
         parts = own(outputs, targets)
         total = parts["loss"]
         parts = {**parts, "own": total.detach()}
@@ -69,6 +79,13 @@ class Sum:
         for place, loss in enumerate(self.losses):
             if hasattr(loss, "load_state_dict"):
                 loss.load_state_dict(checkpoint.part(str(place), state))
+
+
+def _teacher(run: Run, labels: LabelSet) -> LiveTeacher | None:
+    if not run.teachers:
+        return None
+    bundles = [find_bundle(name) for name in run.teachers]
+    return LiveTeacher(bundles, run.model.inputs(), labels, is_mixed=run.train.precision.startswith("bf16"))
 
 
 def _told(loss: Any, material: Material) -> Any:

@@ -130,6 +130,8 @@ class Run:
         added: configurations of further losses, added to it, such as ``Distillation`` or ``EarlyLearning``; one that
             takes the place of a share of what stands before it has ``replaces``.
         teacher: file of a teacher's answers that ``python -m mien.deploy.teach`` wrote, for a loss that learns from it.
+        teachers: bundles that answer, in place of a file, for the very pictures that the student sees and for their
+            mirror images.
         augment: how training faces are varied, or, to find them, whole pictures.
         train: the loop.
         seed: of the weights, the order, the augmentation and the dropout.
@@ -158,6 +160,7 @@ class Run:
     loss: Any
     added: tuple[Any, ...] = ()
     teacher: str | None = None
+    teachers: tuple[str, ...] = ()
     augment: Augment | SceneAugment = field(default_factory=Augment)
     train: TrainConfig = field(default_factory=TrainConfig)
     seed: int = 0
@@ -197,6 +200,11 @@ class Run:
             )
         if self.blend and not self.init:
             raise ConfigError(f"blend has further bundles beside the one of init; there is none. Given: {self.blend!r}")
+        if self.teacher and self.teachers:
+            raise ConfigError(
+                f"A student learns from a teacher's file or from teachers, not from both; given: teacher="
+                f"{self.teacher!r}, teachers={self.teachers!r}"
+            )
         self._check_mixing(self.augment)
 
     def _check_mixing(self, augment: Augment) -> None:

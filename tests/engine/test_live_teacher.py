@@ -1,0 +1,79 @@
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+import torch
+
+from mien.engine import live_teacher as module
+from mien.engine.live_teacher import LiveTeacher
+from mien.recipes import find
+from mien.schema.errors import BundleError, ConfigError
+from mien.schema.labels import BASIC_7, FERPLUS, LabelSet
+
+MODEL = find("product_cross_small_synthetic_tiny").model
+INPUTS = MODEL.inputs()
+
+
+@dataclass
+class Seeded:
+    """What a teacher is built from, in place of a bundle: a tiny network with random weights."""
+
+    seed: int
+    temperature: float = 1.0
+    labels: LabelSet | None = BASIC_7
+    name: str = "seeded"
+    task: dict[str, Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.task = {"name": "classify", "temperature": self.temperature}
+
+    def image_spec(self) -> Any:
+        return INPUTS["image"]
+
+    def check_inputs(self, inputs: Any) -> None:
+        if inputs != INPUTS:
+            raise BundleError("fed otherwise")
+
+    def network(self) -> torch.nn.Module:
+        torch.manual_seed(self.seed)
+        built: torch.nn.Module = MODEL.build(BASIC_7)
+        return built.eval()
+
+
+@pytest.fixture(autouse=True)
+def seeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "build_network", lambda bundle: bundle.network())
+
+
+def test_each_answers_for_the_picture_and_its_mirror_image_at_its_temperature() -> None:
+    members = [Seeded(0), Seeded(1, temperature=2.5)]
+    side = INPUTS["image"].size_px
+    image = torch.randn(3, 3, side, side)
+    found = LiveTeacher(members, INPUTS, BASIC_7)(image)
+    with torch.no_grad():
+        wanted = [
+            (one.network()(view).logits / one.temperature).softmax(1)
+            for one in members
+            for view in (image, image.flip(-1))
+        ]
+    torch.testing.assert_close(found, torch.stack(wanted).mean(0))
+    mirrored = LiveTeacher(members, INPUTS, BASIC_7)(image.flip(-1))
+    torch.testing.assert_close(found, mirrored)
+    assert not found.requires_grad
+
+
+def test_mixed_precision_answers_nearly_the_same_in_float32() -> None:
+    side = INPUTS["image"].size_px
+    image = torch.randn(2, 3, side, side)
+    exact, mixed = (LiveTeacher([Seeded(0)], INPUTS, BASIC_7, is_mixed=one)(image) for one in (False, True))  # type: ignore[list-item]
+    assert mixed.dtype == torch.float32
+    torch.testing.assert_close(mixed, exact, atol=0.02, rtol=0)
+
+
+def test_a_teacher_of_other_classes_or_another_input_is_refused() -> None:
+    with pytest.raises(ConfigError, match="seeded names: neutral"):
+        LiveTeacher([Seeded(0, labels=FERPLUS)], INPUTS, BASIC_7)  # type: ignore[list-item]
+    with pytest.raises(ConfigError, match="seeded names: none"):
+        LiveTeacher([Seeded(0, labels=None)], INPUTS, BASIC_7)  # type: ignore[list-item]
+    with pytest.raises(BundleError, match="fed otherwise"):
+        LiveTeacher([Seeded(0)], replace(MODEL, colour="grey").inputs(), BASIC_7)  # type: ignore[list-item]
