@@ -173,7 +173,7 @@ def test_frames_are_learnt_by_heart(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_a_temperature_is_fitted(tree: Path, trained: Path) -> None:
     bundle = fit_temperature_and_threshold(find_bundle(trained), "aff_wild2", root=tree, crop="whole", progress=False)
     assert bundle.task["name"] == "classify_frames"
-    assert "22 faces" in bundle.provenance["calibrated_on"]
+    assert "22 frames" in bundle.provenance["calibrated_on"]
 
 
 def test_frames_are_put_into_windows_as_in_training(tree: Path) -> None:

@@ -48,6 +48,7 @@ def test_the_round_trip_through_json() -> None:
 )
 def test_samples_are_called_by_what_the_network_is_fed(inputs: dict[str, InputSpec], counted: str) -> None:
     assert counted_as(inputs) == counted
+    assert counted_as(inputs, "classify_frames") == "frames"
 
 
 def test_shapes_are_those_of_one_input() -> None:

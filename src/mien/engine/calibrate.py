@@ -63,6 +63,6 @@ def fit_temperature_and_threshold(
         provenance={
             **bundle.provenance,
             "calibrated_on": f"{READERS[dataset].title}, {PARTS[half.part]}, {half.rule} rule: {len(half.truth)} "
-            + counted_as(bundle.inputs),
+            + counted_as(bundle.inputs, str(bundle.task["name"])),
         },
     )

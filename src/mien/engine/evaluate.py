@@ -322,7 +322,7 @@ def _figures(bundle: Bundle, views: Sequence[View], answers: Answers, how: Resam
     if all(sample.frame is not None for sample in first.samples):
         videos = [sample.key.partition("#")[0] for sample in first.samples]
         figures["videos"] = video_figures(videos, first.truth, found.index, len(bundle.labels))
-    counted = counted_as(bundle.inputs)
+    counted = counted_as(bundle.inputs, str(bundle.task["name"]))
     return {**figures, "counted": counted, "alignment": chosen.alignment_counts(), "parts": lines}
 
 

@@ -97,7 +97,7 @@ def render_card(bundle: "Bundle") -> str:
         "## Where it came from",
         _table(("", ""), ((k.replace("_", " "), _plain(v)) for k, v in bundle.provenance.items())),
         "## How good it is",
-        *(_figures(bundle.figures, counted_as(bundle.inputs)) or ["Nothing has been measured yet."]),
+        *(_figures(bundle.figures, counted_as(bundle.inputs, task)) or ["Nothing has been measured yet."]),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 

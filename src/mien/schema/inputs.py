@@ -360,11 +360,14 @@ def specs_hash(specs: Mapping[str, InputSpec]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def counted_as(inputs: Mapping[str, InputSpec]) -> str:
-    """What the samples of a network are called where they are counted: ``faces``, ``clips`` or ``utterances``.
+def counted_as(inputs: Mapping[str, InputSpec], task: str = "classify") -> str:
+    """What the samples of a network are called where they are counted: ``faces``, ``clips`` and the like.
 
-    A network that listens is given utterances, also where it looks at the face too.
+    A network that listens is given utterances, also where it looks at the face too; one of the task
+    ``classify_frames`` is measured by the frames of its windows.
     """
+    if task == "classify_frames":
+        return "frames"
     if "sound" in inputs:
         return "utterances"
     in_time = any(isinstance(spec, FeatureSpec) for spec in inputs.values())
