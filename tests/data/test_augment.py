@@ -97,9 +97,7 @@ def test_grey_crops_are_varied_as_grey_pictures_are():
 
 
 @pytest.mark.parametrize("colour", [(200, 30, 40), (30, 40, 200)])
-def test_jpeg_keeps_the_colour_of_a_plain_crop_and_costs_more_where_it_is_told_apart_less(
-    colour: tuple[int, int, int],
-) -> None:
+def test_jpeg_codes_colours_as_files_do(colour: tuple[int, int, int]) -> None:
     crop = np.full((48, 48, 3), colour, np.uint8)
     coded = augment_crop(crop, Augment(jpeg=1.0), rng())
     assert np.abs(coded.astype(int) - crop).max() <= 8

@@ -119,8 +119,8 @@ def run(arguments: Sequence[str]) -> int:
 def _print(report: Any) -> None:
     """Every figure of a report, a line each."""
     dataset = report["dataset"]
-    counted = "clips" if "per_reaction" in report else report.get("counted", "faces")
-    what = f"{report['clips' if 'per_reaction' in report else 'faces']} {counted}"
+    counted = report.get("counted", "faces")
+    what = f"{report['clips']} clips" if "per_reaction" in report else f"{report['faces']} {counted}"
     print(f"{report['bundle']['name']} on {dataset['title']}, {dataset['part']}: {what}\n")
     for figure in report["metrics"].values():
         print(_line(figure["title"], figure["value"], figure["low"], figure["high"]))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mien.data.colour_augment import colour_cast, grey, low_light
 from mien.data.cover_augment import covered
+from mien.data.disturbances.optics import coded
 from mien.schema.errors import ConfigError
 
 Matrix = NDArray[np.float64]
@@ -210,7 +211,7 @@ def augment_crop(
         rng: of every draw.
         points: the face's 68 landmarks in pixels of the crop, ``[68, 2]``; without them nothing is put in front of it.
     """
-    if config.cover and points is not None and rng.random() < config.cover:
+    if config.cover and points is not None and np.isfinite(points).all() and rng.random() < config.cover:
         crop = covered(crop, points, rng)
     if config.photometric:
         crop = np.asarray(cv2.LUT(crop, _tone_curve(config, rng.uniform(-1, 1, 3))), np.uint8)
@@ -230,7 +231,7 @@ def augment_crop(
     if config.noise and rng.random() < config.noise:
         crop = _add_noise(crop, rng.uniform(0, config.noise_levels), rng)
     if config.jpeg and rng.random() < config.jpeg:
-        crop = _compressed(crop, int(rng.integers(config.jpeg_quality, 96)))
+        crop = coded(crop, int(rng.integers(config.jpeg_quality, 96)))
     return crop
 
 
@@ -300,13 +301,6 @@ def _add_noise(crop: NDArray[np.uint8], levels: float, rng: np.random.Generator)
     noise = levels * rng.standard_normal(crop.shape[:2], np.float32)
     noisy = crop + (noise[..., None] if crop.ndim == 3 else noise)
     return np.clip(noisy, 0, 255).astype(np.uint8)
-
-
-def _compressed(crop: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
-    """What JPEG leaves of a crop; its colours go through OpenCV in the order that OpenCV expects."""
-    _, coded = cv2.imencode(".jpg", crop[..., ::-1] if crop.ndim == 3 else crop, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    decoded = np.asarray(cv2.imdecode(coded, cv2.IMREAD_UNCHANGED), np.uint8)
-    return np.ascontiguousarray(decoded[..., ::-1]) if crop.ndim == 3 else decoded
 
 
 def _erase(image: NDArray[np.float32], config: Augment, rng: np.random.Generator) -> None:

@@ -208,7 +208,7 @@ class Faces(Dataset[Batch]):
 
 def _placed(face: Face, matrix: NDArray[np.float64], flipped: bool) -> NDArray[np.float64] | None:
     """The landmarks of a face in pixels of its crop, in their order also where it is mirrored; ``None`` without any."""
-    if face.landmarks is None or not np.isfinite(face.landmarks).all():
+    if face.landmarks is None:
         return None
     points = transform_points(face.landmarks, matrix)
     return points[FLIP_68] if flipped else points

@@ -43,7 +43,8 @@ class LiveTeacher:
             if bundle.labels is None or bundle.labels.names != labels.names:
                 named = "none" if bundle.labels is None else ", ".join(bundle.labels.names)
                 raise ConfigError(f"A teacher names {', '.join(labels.names)}; {bundle.name} names: {named}")
-        self.networks = [build_network(bundle).requires_grad_(False) for bundle in bundles]
+        built = [build_network(bundle).requires_grad_(False) for bundle in bundles]
+        self.networks = [network.to(memory_format=torch.channels_last) for network in built]
         self.temperatures = [float(bundle.task.get("temperature", 1.0)) for bundle in bundles]
         self._is_mixed = is_mixed
 

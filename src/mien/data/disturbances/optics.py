@@ -41,18 +41,20 @@ def smeared(crop: Rgb, length_px: float, angle_rad: float) -> Rgb:
 
 
 def coded(crop: Rgb, quality: int) -> Rgb:
-    """A crop after JPEG of this quality, 1 to 100, with halved colours as files have them.
+    """A crop after JPEG of this quality, 1 to 100, with halved colours as files have them; ``[S, S]`` grey stays grey.
 
     Raises:
         ConfigError: if there is no such quality.
     """
     if not 1 <= quality <= 100:
         raise ConfigError(f"The quality of a JPEG lies in 1..100; given: {quality}")
-    done, file = cv2.imencode(".jpg", cv2.cvtColor(crop, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    is_grey = crop.ndim == 2
+    given = crop if is_grey else cv2.cvtColor(crop, cv2.COLOR_RGB2BGR)
+    done, file = cv2.imencode(".jpg", given, [cv2.IMWRITE_JPEG_QUALITY, quality])
     assert done
-    read = cv2.imdecode(file, cv2.IMREAD_COLOR)
+    read = cv2.imdecode(file, cv2.IMREAD_UNCHANGED)
     assert read is not None
-    return np.asarray(cv2.cvtColor(read, cv2.COLOR_BGR2RGB), np.uint8)
+    return np.asarray(read if is_grey else cv2.cvtColor(read, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def made_small(crop: Rgb, size_px: int) -> Rgb:
