@@ -30,7 +30,8 @@ class Seeded:
     def image_spec(self) -> Any:
         return INPUTS["image"]
 
-    def check_inputs(self, inputs: Any) -> None:
+    def check_inputs(self, inputs: Any, *, cut_otherwise: bool) -> None:
+        assert cut_otherwise
         if inputs != INPUTS:
             raise BundleError("fed otherwise")
 

@@ -85,7 +85,8 @@ def _teacher(run: Run, labels: LabelSet) -> LiveTeacher | None:
     if not run.teachers:
         return None
     bundles = [find_bundle(name) for name in run.teachers]
-    return LiveTeacher(bundles, run.model.inputs(), labels, is_mixed=run.train.precision.startswith("bf16"))
+    is_mixed = run.train.precision.startswith("bf16")
+    return LiveTeacher(bundles, run.model.inputs(), labels, is_mixed=is_mixed, looks=run.teacher_looks)
 
 
 def _told(loss: Any, material: Material) -> Any:

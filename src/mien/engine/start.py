@@ -71,7 +71,7 @@ def _fitting(have: Mapping[str, Tensor], bundle: Bundle, run: Run) -> dict[str, 
     """The tensors of a bundle that stand in a network under the same name, in the same shape."""
     if bundle.model != run.architecture:
         raise BundleError(f"{bundle.name} is a {bundle.model!r}; the run {run.name!r} trains a {run.architecture!r}")
-    bundle.check_inputs(run.model.inputs())
+    bundle.check_inputs(run.model.inputs(), cut_otherwise=True)
     fitting = {n: t for n, t in weights_of(bundle).items() if n in have and have[n].shape == t.shape}
     if len(fitting) < MIN_FRACTION * len(have):
         raise BundleError(f"Of {len(have)} tensors of {run.architecture!r} only {len(fitting)} are in {bundle.name}")

@@ -20,8 +20,12 @@ Matrix = NDArray[np.float64]
 
 _LEFT_EYE = slice(36, 42)
 _RIGHT_EYE = slice(42, 48)
+_MOUTH_CORNERS = [48, 54]
+_MOUTH_FROM_FRONT = 1.03
+"""Distance of the mouth of the mean face from the midpoint of its eyes, in distances of the eyes."""
 _BORDER = cv2.BORDER_REFLECT_101
 _MAX_OVERSAMPLING = 8
+_LEVEL = 1e-3
 _NO_SHRINK = 1 + 1e-6
 
 
@@ -56,6 +60,27 @@ def crop_matrix(eyes: NDArray[np.floating], crop: CropSpec, size_px: int) -> Mat
     return np.column_stack([linear, shift])
 
 
+def upright_eyes(eyes: NDArray[np.floating], points: NDArray[np.floating], mouth_reach: float) -> Matrix:
+    """Where the eyes would be if the face were seen from the front: as far apart, and as level, as its mouth tells.
+
+    Args:
+        eyes: ``[2, 2]``, the eye on the left of the picture first; the two differ.
+        points: ``[68, 2]``, in the order of the 68-point scheme.
+        mouth_reach: see :class:`CropSpec`.
+
+    Returns:
+        ``float64 [2, 2]`` around the same midpoint.
+    """
+    given = np.asarray(eyes, np.float64)
+    middle, along = given.mean(axis=0), given[1] - given[0]
+    down = np.asarray(points, np.float64)[_MOUTH_CORNERS].mean(axis=0) - middle
+    apart = max(math.hypot(*along), math.hypot(*down) / mouth_reach)
+    level = along + np.array([down[1], -down[0]]) / _MOUTH_FROM_FRONT
+    length = math.hypot(*level)
+    half = (level / length if length > _LEVEL * apart else along / math.hypot(*along)) * apart / 2
+    return np.stack([middle - half, middle + half])
+
+
 def box_matrix(box: Box, size_px: int) -> Matrix:
     """The smallest upright square around ``box`` with the same centre, brought to ``size_px``."""
     x1, y1, x2, y2 = box
@@ -72,7 +97,7 @@ def whole_matrix(height: int, width: int, size_px: int) -> Matrix:
 
 
 def face_matrix(face: Face, image_shape: Sequence[int], spec: ImageSpec) -> Matrix:
-    """How ``face`` is cut out of its picture: by the eyes; without them by the box.
+    """How ``face`` is cut out of its picture: by the eyes, and the mouth if the crop asks for it; else by the box.
 
     Args:
         face: in pixels of the picture; a box that covers the picture stands for the whole of it.
@@ -80,7 +105,10 @@ def face_matrix(face: Face, image_shape: Sequence[int], spec: ImageSpec) -> Matr
         spec: the crop; its side is ``spec.crop_px``.
     """
     if face.eyes is not None:
-        return crop_matrix(face.eyes, spec.crop, spec.crop_px)
+        eyes, points, reach = face.eyes, face.landmarks, spec.crop.mouth_reach
+        if reach is not None and points is not None and np.isfinite(points[_MOUTH_CORNERS]).all():
+            eyes = upright_eyes(eyes, points, reach)
+        return crop_matrix(eyes, spec.crop, spec.crop_px)
     height, width = image_shape[:2]
     x1, y1, x2, y2 = face.box
     if x1 <= 0 and y1 <= 0 and x2 >= width and y2 >= height:

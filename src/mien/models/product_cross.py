@@ -32,7 +32,7 @@ from mien.models.layers.ir_net import TOTAL_STRIDE, IRNet
 from mien.models.layers.mobilefacenet import MobileFaceNet
 from mien.models.layers.tokens import TokenStream
 from mien.schema.errors import BundleError, ConfigError
-from mien.schema.inputs import IMAGENET_MEAN, IMAGENET_STD, ImageSpec
+from mien.schema.inputs import CROPS, IMAGENET_MEAN, IMAGENET_STD, CropName, ImageSpec
 from mien.schema.labels import LabelSet
 
 NORM_EPS = 1e-6
@@ -46,6 +46,7 @@ class Config:
         size_px: side of the image; other sizes run too, with position embeddings interpolated.
         colour: ``grey`` where the training data are grey.
         source_px: side to which crops are brought before they are enlarged to ``size_px``.
+        crop: how faces are cut out, a name in ``CROPS``.
         widths: channels of the three stages of the image backbone.
         units: residual units of the three stages.
         stem_stride: 1 [U], or 2 to halve the map before the first stage.
@@ -75,6 +76,7 @@ class Config:
     size_px: int = 112
     colour: Literal["rgb", "grey"] = "rgb"
     source_px: int | None = None
+    crop: CropName = "face_v1"
     widths: tuple[int, int, int] = (64, 128, 256)
     units: tuple[int, int, int] = (3, 4, 14)
     stem_stride: Literal[1, 2] = 1
@@ -129,7 +131,8 @@ class Config:
         return float(scaled**-0.5)
 
     def inputs(self) -> dict[str, ImageSpec]:
-        return {"image": ImageSpec(size_px=self.size_px, colour=self.colour, source_px=self.source_px)}
+        cut = CROPS[self.crop]
+        return {"image": ImageSpec(size_px=self.size_px, crop=cut, colour=self.colour, source_px=self.source_px)}
 
     def build(self, labels: LabelSet | None) -> "ProductCross":
         """The network with random weights, the landmark network included; see :meth:`ProductCross.load_prior`.

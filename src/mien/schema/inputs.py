@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal
 
 from mien.schema.errors import ConfigError
@@ -22,12 +23,28 @@ class CropSpec:
         eye_distance_ratio: distance of the eye centres, as a share of the side.
         eye_centre_x_ratio: x of their midpoint, as a share of the side.
         eye_centre_y_ratio: y of their midpoint, as a share of the side.
+        mouth_reach: how far the mouth may be from the midpoint of the eyes, in distances of the eyes. From the side the
+            eyes come close to each other; beyond this reach the mouth sets the scale instead, so that it stays in the
+            crop, and it always has a say in what is upright. ``None`` goes by the eyes alone.
     """
 
     name: str = "face_v1"
     eye_distance_ratio: float = 0.34
     eye_centre_x_ratio: float = 0.50
     eye_centre_y_ratio: float = 0.40
+    mouth_reach: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.mouth_reach is not None and not self.mouth_reach > 0:
+            raise ConfigError(f"mouth_reach is positive, or None for the eyes alone; given: {self.mouth_reach}")
+
+
+CropName = Literal["face_v1", "face_v2"]
+
+CROPS: Mapping[CropName, CropSpec] = MappingProxyType(
+    {"face_v1": CropSpec(), "face_v2": CropSpec(name="face_v2", mouth_reach=1.2)}
+)
+"""The crops by name. ``face_v2`` differs little from ``face_v1`` on faces seen from the front."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -319,15 +336,20 @@ _SPECS: Mapping[str, type[InputSpec]] = {
 def specs_to_json(specs: Mapping[str, InputSpec]) -> dict[str, Any]:
     """Plain data for ``config.json``: each spec with its kind.
 
-    Clips of any length have no ``seconds`` there, and features from the start of a clip on no ``around_moment``.
+    Clips of any length have no ``seconds`` there, features from the start of a clip on no ``around_moment``, and crops
+    that go by the eyes alone no ``mouth_reach``.
     """
     kinds = {cls: kind for kind, cls in _SPECS.items()}
     return {name: {"kind": kinds[type(spec)], **_plain(spec)} for name, spec in specs.items()}
 
 
 def _plain(spec: InputSpec) -> dict[str, Any]:
-    optional = {"seconds": None, "around_moment": False}
-    return {name: value for name, value in asdict(spec).items() if name not in optional or value != optional[name]}
+    optional = {"seconds": None, "around_moment": False, "mouth_reach": None}
+
+    def kept(values: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in values.items() if name not in optional or value != optional[name]}
+
+    return {name: kept(value) if isinstance(value, dict) else value for name, value in kept(asdict(spec)).items()}
 
 
 def specs_from_json(data: Mapping[str, Any]) -> dict[str, InputSpec]:
