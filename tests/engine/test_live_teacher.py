@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mien.engine import live_teacher as module
-from mien.engine.live_teacher import LiveTeacher
+from mien.engine.live_teacher import LiveTeacher, random_look
 from mien.recipes import find
 from mien.schema.errors import BundleError, ConfigError
 from mien.schema.labels import BASIC_7, FERPLUS, LabelSet
@@ -61,6 +61,37 @@ def test_each_answers_for_the_picture_and_its_mirror_image_at_its_temperature() 
     mirrored = LiveTeacher(members, INPUTS, BASIC_7)(image.flip(-1))
     torch.testing.assert_close(found, mirrored)
     assert not found.requires_grad
+
+
+def test_at_random_each_looks_once_otherwise_at_every_picture() -> None:
+    members = [Seeded(0), Seeded(1)]
+    side = INPUTS["image"].size_px
+    image = torch.randn(1, 3, side, side).expand(4, -1, -1, -1)
+    teacher = LiveTeacher(members, INPUTS, BASIC_7, looks="random")
+    torch.manual_seed(3)
+    first, second = teacher(image), teacher(image)
+    torch.manual_seed(3)
+    again = teacher(image)
+    torch.testing.assert_close(first, again)
+    torch.testing.assert_close(first.sum(1), torch.ones(4))
+    assert len({tuple(row) for row in torch.cat([first, second]).tolist()}) == 8
+
+
+def test_a_random_look_moves_turns_and_mirrors_within_bounds() -> None:
+    torch.manual_seed(0)
+    side, many = 65, 400
+    image = torch.zeros(many, 3, side, side)
+    image[:, :, 31:34, 9:12] = 1.0
+    look = random_look(image)[:, 0]
+    rows, columns = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
+    weight = look.sum((1, 2))
+    x, y = ((look * at).sum((1, 2)) / weight - 32 for at in (columns, rows))
+    assert 0.4 < (x > 0).float().mean() < 0.6
+    assert (x.abs() > 22 * 0.88 * 0.98 - 0.04 * side).all()
+    assert (x.abs() < 22 * 1.16 + 0.04 * side).all()
+    assert 3 < y.abs().max() < 22 * 1.16 * 0.18 + 0.04 * side
+    assert (weight / 9).min() > 0.6
+    assert (weight / 9).max() < 1.5
 
 
 def test_mixed_precision_answers_nearly_the_same_in_float32() -> None:

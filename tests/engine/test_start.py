@@ -86,7 +86,7 @@ class Weights:
     tensors: dict[str, torch.Tensor]
     model: str = "natten_deim"
 
-    def check_inputs(self, inputs: Any) -> None:
+    def check_inputs(self, inputs: Any, *, cut_otherwise: bool) -> None:
         assert set(inputs) == {"image"}
 
 

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -14,9 +15,11 @@ from mien.media.crop import (
     face_matrix,
     invert,
     transform_points,
+    upright_eyes,
     whole_matrix,
 )
-from mien.schema.inputs import CropSpec, ImageSpec
+from mien.media.mean_face import MEAN_FACE
+from mien.schema.inputs import CROPS, CropSpec, ImageSpec
 from mien.schema.prediction import Face
 
 EYES = np.array([[40.0, 62.0], [80.5, 55.0]])
@@ -161,6 +164,62 @@ def test_a_face_is_cut_by_its_eyes_else_by_its_box_else_whole() -> None:
     assert face_matrix(by_eyes, (100, 200), spec) == pytest.approx(crop_matrix(EYES, CropSpec(), 48))
     assert face_matrix(by_box, (100, 200, 3), spec) == pytest.approx(box_matrix((10, 10, 90, 90), 48))
     assert face_matrix(whole, (100, 200, 3), spec) == pytest.approx(whole_matrix(100, 200, 48))
+
+
+def seen(yaw_deg: float, roll_deg: float = 0.0) -> Face:
+    """The mean face, its eyes 40 pixels apart from the front, as if it were flat and turned away."""
+    turned = MEAN_FACE * [math.cos(math.radians(yaw_deg)), 1.0]
+    points = transform_points(turned, similarity(40.0, roll_deg, (90, 70)))
+    return Face(
+        box=(0, 0, 180, 140), score=1, eyes=eye_centres(points), alignment="mesh", landmarks=points.astype(np.float32)
+    )
+
+
+@pytest.mark.parametrize("roll_deg", [-70.0, 0.0, 25.0])
+def test_a_face_from_the_front_is_cut_the_same_with_and_without_its_mouth(roll_deg: float) -> None:
+    face = seen(0, roll_deg)
+    by_eyes, by_both = (face_matrix(face, (140, 180), ImageSpec(size_px=96, crop=crop)) for crop in CROPS.values())
+    assert by_both == pytest.approx(by_eyes, abs=0.02)
+
+
+@pytest.mark.parametrize("roll_deg", [0.0, 40.0])
+def test_a_face_from_the_side_keeps_its_mouth_in_the_crop(roll_deg: float) -> None:
+    face = seen(75, roll_deg)
+    assert face.landmarks is not None
+    lips = {
+        name: transform_points(face.landmarks[48:60], face_matrix(face, (140, 180), ImageSpec(size_px=100, crop=crop)))
+        for name, crop in CROPS.items()
+    }
+    assert lips["face_v1"][:, 1].min() > 100
+    assert lips["face_v2"][:, 1].max() < 90
+    assert lips["face_v2"][:, 0] == pytest.approx(50, abs=10)
+
+
+def test_the_mouth_sets_the_scale_only_beyond_its_reach() -> None:
+    points = np.zeros((68, 2))
+    points[[48, 54]] = [[8.0, 30.0], [12.0, 30.0]]
+    eyes = np.array([[0.0, 0.0], [20.0, 0.0]])
+    assert upright_eyes(eyes, points, 1.6) == pytest.approx(eyes)
+    assert upright_eyes(eyes, points, 1.2) == pytest.approx(np.array([[-2.5, 0.0], [22.5, 0.0]]))
+
+
+def test_what_is_upright_lies_between_what_eyes_and_mouth_say() -> None:
+    points = np.zeros((68, 2))
+    points[[48, 54]] = [[-10.3, 20.6], [-10.3, 20.6]]
+    eyes = np.array([[-10.0, 0.0], [10.0, 0.0]])
+    along = np.diff(upright_eyes(eyes, points, 2.0), axis=0)[0]
+    # The eyes are level; the mouth says 26.6 degrees, and is further away.
+    assert 13 < math.degrees(math.atan2(along[1], along[0])) < 26.6
+    points[[48, 54]] = [0.0, -20.6]
+    assert upright_eyes(eyes, points, 2.0) == pytest.approx(eyes), "a mouth above the eyes, as far: go by the eyes"
+
+
+def test_without_landmarks_a_face_is_cut_by_its_eyes() -> None:
+    known = seen(60)
+    lost = np.full((68, 2), np.nan, np.float32)
+    for face in (replace(known, landmarks=None), replace(known, landmarks=lost)):
+        by_eyes, by_both = (face_matrix(face, (140, 180), ImageSpec(size_px=96, crop=crop)) for crop in CROPS.values())
+        assert by_both == pytest.approx(by_eyes)
 
 
 def test_a_coarse_cut_is_all_but_the_same() -> None:

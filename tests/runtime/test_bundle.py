@@ -19,7 +19,7 @@ from mien.runtime.bundle import (
 )
 from mien.runtime.cache import cache_dir
 from mien.schema.errors import BundleError
-from mien.schema.inputs import ClipSpec, CropSpec, ImageSpec, LandmarkSpec, PictureSpec
+from mien.schema.inputs import CROPS, ClipSpec, CropSpec, ImageSpec, LandmarkSpec, PictureSpec
 
 Make = Callable[..., Bundle]
 
@@ -174,6 +174,14 @@ def test_other_inputs_are_refused_and_named(make_bundle: Make) -> None:
     other = {"image": replace(written.inputs["image"], source_px=None, crop=CropSpec(eye_distance_ratio=0.4))}
     with pytest.raises(BundleError, match=r"image\.crop\.eye_distance_ratio: 0\.34 .* 0\.4 given; image\.source_px"):
         written.check_inputs(other)
+
+
+def test_weights_that_are_trained_on_may_see_faces_cut_otherwise_and_nothing_else(make_bundle: Make) -> None:
+    written = make_bundle()
+    written.check_inputs({"image": replace(written.inputs["image"], crop=CROPS["face_v2"])}, cut_otherwise=True)
+    other = {"image": replace(written.inputs["image"], source_px=None, crop=CROPS["face_v2"])}
+    with pytest.raises(BundleError, match=r"than it is given\. image\.source_px: 4 in the bundle, None given"):
+        written.check_inputs(other, cut_otherwise=True)
 
 
 def test_a_model_of_single_faces_says_what_it_sees(make_bundle: Make) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from mien.schema.errors import ConfigError
 from mien.schema.inputs import (
+    CROPS,
     ClipSpec,
     CropSpec,
     FeatureSpec,
@@ -140,6 +141,17 @@ def test_bundles_written_before_there_were_clips_stay_readable() -> None:
     read = specs_from_json(written)
     assert read == {"image": ImageSpec(size_px=64, colour="grey", source_px=48)}
     assert specs_hash(read) == "b12c32e9be41"
+
+
+def test_a_crop_that_knows_the_mouth_is_read_back_and_has_its_own_hash() -> None:
+    by_eyes, by_both = ({"image": ImageSpec(crop=crop)} for crop in CROPS.values())
+    assert specs_from_json(specs_to_json(by_both)) == by_both
+    assert specs_to_json(by_both)["image"]["crop"]["mouth_reach"] == 1.2
+    assert "mouth_reach" not in specs_to_json(by_eyes)["image"]["crop"]
+    assert specs_hash(by_eyes) != specs_hash(by_both)
+    assert all(name == crop.name for name, crop in CROPS.items())
+    with pytest.raises(ConfigError, match="positive, or None for the eyes alone; given: 0"):
+        CropSpec(mouth_reach=0)
 
 
 def test_any_field_changes_the_hash() -> None:
