@@ -178,9 +178,10 @@ def test_other_inputs_are_refused_and_named(make_bundle: Make) -> None:
 
 def test_weights_that_are_trained_on_may_see_faces_cut_otherwise_and_nothing_else(make_bundle: Make) -> None:
     written = make_bundle()
-    written.check_inputs({"image": replace(written.inputs["image"], crop=CROPS["face_v2"])}, cut_otherwise=True)
-    other = {"image": replace(written.inputs["image"], source_px=None, crop=CROPS["face_v2"])}
-    with pytest.raises(BundleError, match=r"than it is given\. image\.source_px: 4 in the bundle, None given"):
+    otherwise = replace(written.inputs["image"], source_px=None, crop=CROPS["face_v2"])
+    written.check_inputs({"image": otherwise}, cut_otherwise=True)
+    other = {"image": replace(otherwise, colour="rgb")}
+    with pytest.raises(BundleError, match=r"than it is given\. image\.colour: 'grey' in the bundle, 'rgb' given"):
         written.check_inputs(other, cut_otherwise=True)
 
 

@@ -121,7 +121,8 @@ class Bundle:
 
         Args:
             specs: the preprocessing.
-            cut_otherwise: faces may be cut out otherwise, for weights that are trained on or teach.
+            cut_otherwise: faces may be cut out otherwise, by ``crop`` and ``source_px``, for weights that are trained on or
+                teach.
 
         Raises:
             BundleError: if any other field of any input differs; the message names them.
@@ -129,7 +130,7 @@ class Bundle:
         own, given = _flat(specs_to_json(self.inputs)), _flat(specs_to_json(specs))
         differ = [key for key in sorted(own | given) if own.get(key) != given.get(key)]
         if cut_otherwise:
-            differ = [key for key in differ if ".crop." not in key]
+            differ = [key for key in differ if ".crop." not in key and not key.endswith(".source_px")]
         if not differ:
             return
         listed = "; ".join(f"{key}: {own.get(key)!r} in the bundle, {given.get(key)!r} given" for key in differ)
