@@ -1,8 +1,11 @@
+from types import SimpleNamespace
+
 import cv2
 import numpy as np
 import pytest
 
 from mien.faces import FaceReader
+from mien.faces.detect import Detection
 from mien.faces.single import SingleFaceReader
 
 
@@ -54,3 +57,13 @@ def test_an_answer_does_not_depend_on_the_batch(single, photo) -> None:
         if alone.landmarks is not None:
             assert (alone.landmarks == together.landmarks).all()
     assert single([]) == []
+
+
+@pytest.mark.parametrize(("score", "expected"), [(0.45, "none"), (0.55, "detector")])
+def test_a_faint_detection_counts_only_if_the_mesh_agrees(score, expected, single, monkeypatch) -> None:
+    points = np.array([[70.0, 80], [120, 80], [95, 100], [95, 125], [55, 90], [135, 90]])
+    seen = Detection(box=(50.0, 60.0, 140.0, 150.0), score=score, keypoints=points)
+    monkeypatch.setattr(single, "_detectors", SimpleNamespace(on_squares=lambda views: [[seen] for _ in views]))
+    (face,) = single([(np.full((48, 48, 3), 128, np.uint8), None)])
+    assert face.alignment == expected
+    assert (face.eyes is None) == (face.box == (0, 0, 48, 48)) == (expected == "none")

@@ -41,7 +41,7 @@ from mien.schema.sample import (
     ZipMember,
 )
 
-FINDER_VERSION = "faces_v2"
+FINDER_VERSION = "faces_v3"
 """A change of what is found is a new name."""
 
 SHARD_SIZE = 1024

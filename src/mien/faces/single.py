@@ -16,6 +16,10 @@ from mien.schema.sample import Box
 Picture = tuple[NDArray[np.uint8], Box | None]
 
 _VIEW_PX = 192
+_MIN_SCORE = 0.3
+_MIN_SCORE_ALONE = 0.5
+"""Where a face is known to be, a faint detection is worth a look of the mesh; without the mesh the box tells more."""
+
 _ENLARGE = 1.25
 """The detectors see the box and a quarter more; a face that fills its whole picture is found less often."""
 
@@ -34,7 +38,7 @@ class SingleFaceReader:
     """
 
     def __init__(self, *, threads: int | None = None) -> None:
-        self._detectors = Detectors(min_score=0.3, threads=threads)
+        self._detectors = Detectors(min_score=_MIN_SCORE, threads=threads)
         self._mesh = FaceMesh(threads=threads)
 
     def __call__(self, pictures: Sequence[Picture]) -> list[Face]:
@@ -44,7 +48,8 @@ class SingleFaceReader:
             pictures: ``uint8 [H, W, 3]`` RGB, and the box of the face; ``None`` if it fills the picture.
 
         Returns:
-            Faces aligned by the mesh, else by the detector, else by nothing (``alignment="none"``, with the box).
+            Faces aligned by the mesh, else by a detector that is sure, else by nothing (``alignment="none"``, with the
+            box).
         """
         if not pictures:
             return []
@@ -82,7 +87,8 @@ _NOWHERE = Face(box=(0.0, 0.0, 0.0, 0.0), score=0.0)
 
 def _face(detection: Detection, mesh: NDArray[np.float32], presence: float) -> Face:
     face = to_face(detection, mesh, presence)
-    return replace(_NOWHERE, presence=presence) if face.alignment == "detector" and detection.score == 0 else face
+    is_doubtful = face.alignment == "detector" and detection.score < _MIN_SCORE_ALONE
+    return replace(_NOWHERE, presence=presence) if is_doubtful else face
 
 
 def _box(image: NDArray[np.uint8], box: Box | None) -> Box:

@@ -121,8 +121,7 @@ class Bundle:
 
         Args:
             specs: the preprocessing.
-            cut_otherwise: faces may be cut out otherwise, by ``crop`` and ``source_px``, for weights that are trained on or
-                teach.
+            cut_otherwise: faces may be cut out otherwise (``crop``, ``source_px``), for weights that train on or teach.
 
         Raises:
             BundleError: if any other field of any input differs; the message names them.
