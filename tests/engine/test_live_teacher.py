@@ -1,4 +1,4 @@
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -7,11 +7,11 @@ import torch
 from mien.engine import live_teacher as module
 from mien.engine.live_teacher import LiveTeacher, random_look
 from mien.recipes import find
-from mien.schema.errors import BundleError, ConfigError
+from mien.schema.errors import ConfigError
 from mien.schema.labels import BASIC_7, FERPLUS, LabelSet
 
 MODEL = find("product_cross_small_synthetic_tiny").model
-INPUTS = MODEL.inputs()
+SIDE = MODEL.inputs()["image"].size_px
 
 
 @dataclass
@@ -27,14 +27,6 @@ class Seeded:
     def __post_init__(self) -> None:
         self.task = {"name": "classify", "temperature": self.temperature}
 
-    def image_spec(self) -> Any:
-        return INPUTS["image"]
-
-    def check_inputs(self, inputs: Any, *, cut_otherwise: bool) -> None:
-        assert cut_otherwise
-        if inputs != INPUTS:
-            raise BundleError("fed otherwise")
-
     def network(self) -> torch.nn.Module:
         torch.manual_seed(self.seed)
         built: torch.nn.Module = MODEL.build(BASIC_7)
@@ -48,9 +40,9 @@ def seeded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_each_answers_for_the_picture_and_its_mirror_image_at_its_temperature() -> None:
     members = [Seeded(0), Seeded(1, temperature=2.5)]
-    side = INPUTS["image"].size_px
-    image = torch.randn(3, 3, side, side)
-    found = LiveTeacher(members, INPUTS, BASIC_7)(image)
+    image = torch.randn(3, 3, SIDE, SIDE)
+    teacher = LiveTeacher(members, ["image", "image"], BASIC_7)
+    found = teacher({"image": image})
     with torch.no_grad():
         wanted = [
             (one.network()(view).logits / one.temperature).softmax(1)
@@ -58,20 +50,27 @@ def test_each_answers_for_the_picture_and_its_mirror_image_at_its_temperature() 
             for view in (image, image.flip(-1))
         ]
     torch.testing.assert_close(found, torch.stack(wanted).mean(0))
-    mirrored = LiveTeacher(members, INPUTS, BASIC_7)(image.flip(-1))
+    mirrored = teacher({"image": image.flip(-1)})
     torch.testing.assert_close(found, mirrored)
     assert not found.requires_grad
 
 
+def test_each_looks_at_what_is_its_own_in_the_batch() -> None:
+    batch = {"image": torch.randn(2, 3, SIDE, SIDE), "look_1": torch.randn(2, 3, SIDE, SIDE)}
+    both = LiveTeacher([Seeded(0), Seeded(0)], ["image", "look_1"], BASIC_7)(batch)
+    alone = [LiveTeacher([Seeded(0)], [name], BASIC_7)(batch) for name in batch]
+    torch.testing.assert_close(both, torch.stack(alone).mean(0))
+    assert not torch.allclose(*alone)
+
+
 def test_at_random_each_looks_once_otherwise_at_every_picture() -> None:
     members = [Seeded(0), Seeded(1)]
-    side = INPUTS["image"].size_px
-    image = torch.randn(1, 3, side, side).expand(4, -1, -1, -1)
-    teacher = LiveTeacher(members, INPUTS, BASIC_7, looks="random")
+    image = torch.randn(1, 3, SIDE, SIDE).expand(4, -1, -1, -1)
+    teacher, batch = LiveTeacher(members, ["image", "image"], BASIC_7, looks="random"), {"image": image}
     torch.manual_seed(3)
-    first, second = teacher(image), teacher(image)
+    first, second = teacher(batch), teacher(batch)
     torch.manual_seed(3)
-    again = teacher(image)
+    again = teacher(batch)
     torch.testing.assert_close(first, again)
     torch.testing.assert_close(first.sum(1), torch.ones(4))
     assert len({tuple(row) for row in torch.cat([first, second]).tolist()}) == 8
@@ -95,17 +94,16 @@ def test_a_random_look_moves_turns_and_mirrors_within_bounds() -> None:
 
 
 def test_mixed_precision_answers_nearly_the_same_in_float32() -> None:
-    side = INPUTS["image"].size_px
-    image = torch.randn(2, 3, side, side)
-    exact, mixed = (LiveTeacher([Seeded(0)], INPUTS, BASIC_7, is_mixed=one)(image) for one in (False, True))  # type: ignore[list-item]
+    image = torch.randn(2, 3, SIDE, SIDE)
+    exact, mixed = (
+        LiveTeacher([Seeded(0)], ["image"], BASIC_7, is_mixed=one)({"image": image}) for one in (False, True)
+    )
     assert mixed.dtype == torch.float32
     torch.testing.assert_close(mixed, exact, atol=0.02, rtol=0)
 
 
-def test_a_teacher_of_other_classes_or_another_input_is_refused() -> None:
+def test_a_teacher_of_other_classes_is_refused() -> None:
     with pytest.raises(ConfigError, match="seeded names: neutral"):
-        LiveTeacher([Seeded(0, labels=FERPLUS)], INPUTS, BASIC_7)  # type: ignore[list-item]
+        LiveTeacher([Seeded(0, labels=FERPLUS)], ["image"], BASIC_7)
     with pytest.raises(ConfigError, match="seeded names: none"):
-        LiveTeacher([Seeded(0, labels=None)], INPUTS, BASIC_7)  # type: ignore[list-item]
-    with pytest.raises(BundleError, match="fed otherwise"):
-        LiveTeacher([Seeded(0)], replace(MODEL, colour="grey").inputs(), BASIC_7)  # type: ignore[list-item]
+        LiveTeacher([Seeded(0, labels=None)], ["image"], BASIC_7)

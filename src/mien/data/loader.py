@@ -95,6 +95,9 @@ class Faces(Dataset[Batch]):
         teacher: what a teacher answers for each item, ``float32 [N, V, C]``: as it is and, with two views, mirrored.
         pictures: a shared cache; made if not given.
         cache_mb: how much of the pictures may stay in memory.
+
+    Attributes:
+        looks: the same faces, seen otherwise: further images of each batch by name, mirrored and mixed as its own are.
     """
 
     def __init__(
@@ -113,6 +116,7 @@ class Faces(Dataset[Batch]):
         self.items, self.faces, self.spec, self.augment = tuple(items), tuple(faces), spec, augment
         self.landmarks, self.teacher = landmarks, teacher
         self.pictures = pictures or Pictures(items, cache_mb, grey=spec.colour == "grey")
+        self.looks: dict[str, Faces] = {}
         self._sizes: dict[int, Faces] = {}
         self._bases: dict[int, NDArray[np.float64]] = {}
         self.distributions = np.stack([item.distribution for item in items]) if items else np.zeros((0, 1), np.float32)
@@ -136,6 +140,7 @@ class Faces(Dataset[Batch]):
                 teacher=self.teacher,
                 pictures=self.pictures,
             )
+            self._sizes[size_px].looks = self.looks
         return self._sizes[size_px]
 
     def __getitem__(self, position: int) -> Batch:
@@ -144,15 +149,8 @@ class Faces(Dataset[Batch]):
     def __getitems__(self, positions: Sequence[int]) -> Batch:
         """The samples at these positions of the epoch as one batch."""
         indices = self.epoch.order[np.asarray(positions, np.int64)]
-        rngs = [self._rng(position) for position in positions] if self.augment else []
-        crops, points, flips = zip(*(self._cut(i, rng) for i, rng in zip_longest(indices, rngs)), strict=True)
-        images = image_batch(crops, self.spec)
-        wanted = self._wanted(indices, flips)
-        if self.augment:
-            for image, rng in zip(images, rngs, strict=True):
-                augment_input(image, self.augment, rng)
-            batch_rng = self._rng(positions[0], _BATCH_STREAM)
-            images, wanted = augment_batch(images, wanted, self.augment, batch_rng)
+        images, points, flips = self._images(indices, positions, self.epoch)
+        images, wanted = self._mixed(images, self._wanted(indices, flips), positions, self.epoch)
         classes = self.distributions.shape[1]
         distributions = wanted[:, :classes]
         batch = {"image": images, "distribution": distributions, "index": indices}
@@ -160,8 +158,31 @@ class Faces(Dataset[Batch]):
             batch["teacher"] = wanted[:, classes:]
         if self.landmarks:
             batch["landmarks"] = np.stack(points).reshape(len(points), -1)
+        for name, look in self.looks.items():
+            seen, _, _ = look._images(indices, positions, self.epoch)
+            batch[name], _ = look._mixed(seen, wanted, positions, self.epoch)
         batch["label"] = distributions.argmax(1)
         return {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in batch.items()}
+
+    def _images(
+        self, indices: NDArray[np.int64], positions: Sequence[int], epoch: Epoch
+    ) -> tuple[NDArray[np.float32], tuple[Any, ...], tuple[bool, ...]]:
+        """Images, the points of each if they are the target, and which are mirrored."""
+        rngs = [_rng(epoch, position) for position in positions] if self.augment else []
+        crops, points, flips = zip(*(self._cut(i, rng) for i, rng in zip_longest(indices, rngs)), strict=True)
+        images = image_batch(crops, self.spec)
+        if self.augment:
+            for image, rng in zip(images, rngs, strict=True):
+                augment_input(image, self.augment, rng)
+        return images, points, flips
+
+    def _mixed(
+        self, images: NDArray[np.float32], wanted: NDArray[np.float32], positions: Sequence[int], epoch: Epoch
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Images and targets of a batch, mixed if they are to be."""
+        if not self.augment:
+            return images, wanted
+        return augment_batch(images, wanted, self.augment, _rng(epoch, positions[0], _BATCH_STREAM))
 
     def _wanted(self, indices: NDArray[np.int64], flips: Sequence[bool]) -> NDArray[np.float32]:
         """Labels and, beside them, what the teacher answers: ``[B, C]`` or ``[B, 2 C]``."""
@@ -170,9 +191,6 @@ class Faces(Dataset[Batch]):
             return distributions
         views = np.minimum(flips, self.teacher.shape[1] - 1)
         return np.concatenate([distributions, self.teacher[indices, views]], axis=1)
-
-    def _rng(self, position: int, stream: int = 0) -> np.random.Generator:
-        return np.random.default_rng((self.epoch.seed, stream, self.epoch.number, int(position)))
 
     def _cut(
         self, index: int, rng: np.random.Generator | None
@@ -204,6 +222,10 @@ class Faces(Dataset[Batch]):
             assert placed is not None
             points = ((placed + 0.5) / side).astype(np.float32)
         return crop if crop.ndim == 3 else np.asarray(cv2.merge((crop, crop, crop)), np.uint8), points, flipped
+
+
+def _rng(epoch: Epoch, position: int, stream: int = 0) -> np.random.Generator:
+    return np.random.default_rng((epoch.seed, stream, epoch.number, int(position)))
 
 
 def _placed(face: Face, matrix: NDArray[np.float64], flipped: bool) -> NDArray[np.float64] | None:

@@ -1,5 +1,7 @@
 """Teachers that look at the very pictures the student is given: varied, mixed, and each with its mirror image.
 
+Each is shown them as it was trained to see faces: cut out otherwise, it may be, but mirrored and mixed alike.
+
 A teacher that answered once for every clear face repeats what it knows of these faces by heart. Asked about a picture
 that it never saw it shows its function, which is what a student can take over (L. Beyer et al., "Knowledge
 distillation: A good teacher is patient and consistent", CVPR 2022, "function matching"). Each teacher costs twice the
@@ -19,7 +21,6 @@ from torch.nn import functional
 from mien.models.session import build_network
 from mien.runtime.bundle import Bundle
 from mien.schema.errors import ConfigError
-from mien.schema.inputs import InputSpec
 from mien.schema.labels import LabelSet
 
 Looks = Literal["mirrored", "random"]
@@ -34,7 +35,7 @@ class LiveTeacher:
 
     Args:
         bundles: classifiers of single faces.
-        inputs: what the student is fed; the teachers must be fed the same.
+        names: what in a batch each of them looks at.
         labels: that the student names.
         is_mixed: compute in bfloat16.
         looks: ``mirrored`` for the picture and its mirror image; ``random`` for one look of each network, zoomed,
@@ -42,41 +43,39 @@ class LiveTeacher:
             many of them is their mean, which answers better than any single look.
 
     Raises:
-        BundleError: if a bundle is fed otherwise, or its weights do not fit.
+        BundleError: if the weights of a bundle do not fit.
         ConfigError: if one names other classes.
     """
 
     def __init__(
         self,
         bundles: Sequence[Bundle],
-        inputs: Mapping[str, InputSpec],
+        names: Sequence[str],
         labels: LabelSet,
         *,
         is_mixed: bool = False,
         looks: Looks = "mirrored",
     ) -> None:
         for bundle in bundles:
-            bundle.image_spec()
-            bundle.check_inputs(inputs, cut_otherwise=True)
             if bundle.labels is None or bundle.labels.names != labels.names:
                 named = "none" if bundle.labels is None else ", ".join(bundle.labels.names)
                 raise ConfigError(f"A teacher names {', '.join(labels.names)}; {bundle.name} names: {named}")
         built = [build_network(bundle).requires_grad_(False) for bundle in bundles]
         self.networks = [network.to(memory_format=torch.channels_last) for network in built]
         self.temperatures = [float(bundle.task.get("temperature", 1.0)) for bundle in bundles]
+        self._names = tuple(names)
         self._is_mixed = is_mixed
         self._looks = looks
 
     @torch.no_grad()
-    def __call__(self, image: Float[Tensor, "B 3 S S"]) -> Float[Tensor, "B C"]:
-        """Probabilities, in ``float32``."""
-        kind = image.device.type
-        with torch.autocast(kind, torch.bfloat16) if self._is_mixed else nullcontext():
-            found = [
-                (_on(network, image)(view).logits.float() / temperature).softmax(1)
-                for network, temperature in zip(self.networks, self.temperatures, strict=True)
-                for view in ((image, image.flip(-1)) if self._looks == "mirrored" else (random_look(image),))
-            ]
+    def __call__(self, batch: Mapping[str, Tensor]) -> Float[Tensor, "B C"]:
+        """Probabilities, in ``float32``, for the images of a batch, ``float32 [B, 3, S, S]`` each."""
+        found = []
+        for network, name, temperature in zip(self.networks, self._names, self.temperatures, strict=True):
+            image = batch[name]
+            with torch.autocast(image.device.type, torch.bfloat16) if self._is_mixed else nullcontext():
+                for view in (image, image.flip(-1)) if self._looks == "mirrored" else (random_look(image),):
+                    found.append((_on(network, image)(view).logits.float() / temperature).softmax(1))
         return torch.stack(found).mean(0)
 
 

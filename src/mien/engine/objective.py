@@ -9,6 +9,7 @@ from torch import Tensor
 from mien.engine import checkpoint
 from mien.engine.live_teacher import LiveTeacher
 from mien.engine.material import Material, counts_in
+from mien.engine.material_teacher import looks_of
 from mien.engine.run import Run
 from mien.runtime.bundle import find_bundle
 from mien.schema.labels import LabelSet
@@ -50,7 +51,7 @@ class Sum:
     def __call__(self, outputs: Any, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
         own, *added = self.losses
         if self.teacher is not None:
-            targets = {**targets, "teacher": self.teacher(targets["image"])}
+            targets = {**targets, "teacher": self.teacher(targets)}
         parts = own(outputs, targets)
         total = parts["loss"]
         parts = {**parts, "own": total.detach()}
@@ -86,7 +87,7 @@ def _teacher(run: Run, labels: LabelSet) -> LiveTeacher | None:
         return None
     bundles = [find_bundle(name) for name in run.teachers]
     is_mixed = run.train.precision.startswith("bf16")
-    return LiveTeacher(bundles, run.model.inputs(), labels, is_mixed=is_mixed, looks=run.teacher_looks)
+    return LiveTeacher(bundles, looks_of(run, bundles), labels, is_mixed=is_mixed, looks=run.teacher_looks)
 
 
 def _told(loss: Any, material: Material) -> Any:
