@@ -133,6 +133,30 @@ def test_what_is_in_front_of_a_face_follows_it_and_needs_its_landmarks():
     assert torch.equal(plain["image"], covered["image"])
 
 
+@pytest.mark.parametrize("kind", ["mixup", "cutmix"])
+def test_another_look_shows_the_same_faces_mirrored_and_mixed_alike(kind):
+    """Cut as the batch's own images it equals them; cut otherwise it is another picture, with the same targets."""
+    mixed = replace(VARIED, mix=1.0, **{kind: 1.0})
+    faces, alone = dataset(augment=mixed), dataset(augment=mixed)
+    large = ImageSpec(size_px=40)
+    faces.looks = {
+        "same": dataset(augment=mixed),
+        "large": Faces(faces.items, [None] * 12, large, augment=mixed, pictures=faces.pictures),
+    }
+    for part in (faces, alone):
+        part.epoch = Epoch(np.array([4, 4, 7, 1, 0, 9]), seed=5, number=3)
+    found, wanted = joined(faces, 3), joined(alone, 3)
+    assert torch.equal(found["same"], found["image"])
+    assert found["large"].shape == (6, 3, 40, 40)
+    assert all(torch.equal(found[name], wanted[name]) for name in wanted)
+    whole = Faces(faces.items, [None] * 12, large, augment=mixed)
+    whole.epoch = faces.epoch
+    assert torch.equal(found["large"], joined(whole, 3)["image"])
+    small = faces.resized(24)
+    small.epoch = faces.epoch
+    assert torch.equal(joined(small, 3)["large"], found["large"])
+
+
 def test_mixed_faces_are_named_after_the_larger_part():
     faces = dataset(augment=Augment(mixup=1.0))
     batch = joined(faces, 12)

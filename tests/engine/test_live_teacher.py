@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +34,10 @@ class Seeded:
         return built.eval()
 
 
+def live(members: Any, names: Sequence[str], **options: Any) -> LiveTeacher:
+    return LiveTeacher(members, names, BASIC_7, **options)
+
+
 @pytest.fixture(autouse=True)
 def seeded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "build_network", lambda bundle: bundle.network())
@@ -41,7 +46,7 @@ def seeded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_each_answers_for_the_picture_and_its_mirror_image_at_its_temperature() -> None:
     members = [Seeded(0), Seeded(1, temperature=2.5)]
     image = torch.randn(3, 3, SIDE, SIDE)
-    teacher = LiveTeacher(members, ["image", "image"], BASIC_7)
+    teacher = live(members, ["image", "image"])
     found = teacher({"image": image})
     with torch.no_grad():
         wanted = [
@@ -57,8 +62,8 @@ def test_each_answers_for_the_picture_and_its_mirror_image_at_its_temperature() 
 
 def test_each_looks_at_what_is_its_own_in_the_batch() -> None:
     batch = {"image": torch.randn(2, 3, SIDE, SIDE), "look_1": torch.randn(2, 3, SIDE, SIDE)}
-    both = LiveTeacher([Seeded(0), Seeded(0)], ["image", "look_1"], BASIC_7)(batch)
-    alone = [LiveTeacher([Seeded(0)], [name], BASIC_7)(batch) for name in batch]
+    both = live([Seeded(0), Seeded(0)], ["image", "look_1"])(batch)
+    alone = [live([Seeded(0)], [name])(batch) for name in batch]
     torch.testing.assert_close(both, torch.stack(alone).mean(0))
     assert not torch.allclose(*alone)
 
@@ -66,7 +71,7 @@ def test_each_looks_at_what_is_its_own_in_the_batch() -> None:
 def test_at_random_each_looks_once_otherwise_at_every_picture() -> None:
     members = [Seeded(0), Seeded(1)]
     image = torch.randn(1, 3, SIDE, SIDE).expand(4, -1, -1, -1)
-    teacher, batch = LiveTeacher(members, ["image", "image"], BASIC_7, looks="random"), {"image": image}
+    teacher, batch = live(members, ["image", "image"], looks="random"), {"image": image}
     torch.manual_seed(3)
     first, second = teacher(batch), teacher(batch)
     torch.manual_seed(3)
@@ -95,15 +100,13 @@ def test_a_random_look_moves_turns_and_mirrors_within_bounds() -> None:
 
 def test_mixed_precision_answers_nearly_the_same_in_float32() -> None:
     image = torch.randn(2, 3, SIDE, SIDE)
-    exact, mixed = (
-        LiveTeacher([Seeded(0)], ["image"], BASIC_7, is_mixed=one)({"image": image}) for one in (False, True)
-    )
+    exact, mixed = (live([Seeded(0)], ["image"], is_mixed=one)({"image": image}) for one in (False, True))
     assert mixed.dtype == torch.float32
     torch.testing.assert_close(mixed, exact, atol=0.02, rtol=0)
 
 
 def test_a_teacher_of_other_classes_is_refused() -> None:
     with pytest.raises(ConfigError, match="seeded names: neutral"):
-        LiveTeacher([Seeded(0, labels=FERPLUS)], ["image"], BASIC_7)
+        live([Seeded(0, labels=FERPLUS)], ["image"])
     with pytest.raises(ConfigError, match="seeded names: none"):
-        LiveTeacher([Seeded(0, labels=None)], ["image"], BASIC_7)
+        live([Seeded(0, labels=None)], ["image"])
