@@ -81,5 +81,4 @@ def _names(run: Run, teachers: Sequence[Bundle]) -> dict[Key, str]:
 def _look(run: Run, train: Faces, spec: ImageSpec, crop: Literal["face", "whole"]) -> Faces:
     shared = train.pictures if spec.colour == train.spec.colour else None
     faces = train.faces if crop == "face" else [None] * len(train.items)
-    augment = train.augment
-    return Faces(train.items, faces, spec, augment=augment, pictures=shared, cache_mb=run.train.cache_mb)
+    return Faces(train.items, faces, spec, augment=train.augment, pictures=shared, cache_mb=run.train.cache_mb)
