@@ -27,7 +27,7 @@ from mien.schema.prediction import Alignment, Face
 from mien.schema.sample import Clip, ClipSource, FrameFolder, RenderedClip, Sample
 from mien.schema.tables import resolve
 
-FINDER_VERSION = "clip_faces_v1"
+FINDER_VERSION = "clip_faces_v2"
 """A change of what is found is a new name."""
 
 _BATCH = 16
