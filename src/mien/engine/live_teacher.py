@@ -5,10 +5,9 @@ Each is shown them as it was trained to see faces: cut out otherwise, it may be,
 A teacher that answered once for every clear face repeats what it knows of these faces by heart. Asked about a picture
 that it never saw it shows its function, which is what a student can take over (L. Beyer et al., "Knowledge
 distillation: A good teacher is patient and consistent", CVPR 2022, "function matching"). Each teacher costs twice the
-forward pass of its network, or once where it looks at random.
+forward pass of its network, or once where it looks at either.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import Literal
@@ -16,31 +15,25 @@ from typing import Literal
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from mien.models.session import build_network
 from mien.runtime.bundle import Bundle
 from mien.schema.errors import ConfigError
 from mien.schema.labels import LabelSet
 
-Looks = Literal["mirrored", "random"]
-
-_ZOOM = (0.88, 1.16)
-_TURN_DEG = 10.0
-_SHIFT_RATIO = 0.03
+Looks = Literal["both", "either"]
 
 
 class LiveTeacher:
-    """The mean probability of several networks for a picture and its mirror image, or for one look of each at it.
+    """The mean probability of several networks for a picture and its mirror image.
 
     Args:
         bundles: classifiers of single faces.
         names: what in a batch each of them looks at.
         labels: that the student names.
         is_mixed: compute in bfloat16.
-        looks: ``mirrored`` for the picture and its mirror image; ``random`` for one look of each network, zoomed,
-            turned, moved and mirrored by chance, another for every picture of every batch. What a student learns from
-            many of them is their mean, which answers better than any single look.
+        looks: ``both`` for the picture and its mirror image; ``either`` for one of the two, drawn for each picture and
+            network. The mean over many batches is the same.
 
     Raises:
         BundleError: if the weights of a bundle do not fit.
@@ -54,7 +47,7 @@ class LiveTeacher:
         labels: LabelSet,
         *,
         is_mixed: bool = False,
-        looks: Looks = "mirrored",
+        looks: Looks = "both",
     ) -> None:
         for bundle in bundles:
             if bundle.labels is None or bundle.labels.names != labels.names:
@@ -74,24 +67,15 @@ class LiveTeacher:
         for network, name, temperature in zip(self.networks, self._names, self.temperatures, strict=True):
             image = batch[name]
             with torch.autocast(image.device.type, torch.bfloat16) if self._is_mixed else nullcontext():
-                for view in (image, image.flip(-1)) if self._looks == "mirrored" else (random_look(image),):
+                for view in (image, image.flip(-1)) if self._looks == "both" else (either(image),):
                     found.append((_on(network, image)(view).logits.float() / temperature).softmax(1))
         return torch.stack(found).mean(0)
 
 
-def random_look(image: Float[Tensor, "B 3 S S"]) -> Float[Tensor, "B 3 S S"]:
-    """Each picture zoomed, turned, moved and, half of them, mirrored; what lies beyond its edge is its reflection."""
-    draw = torch.rand(5, len(image), device=image.device)
-    zoom = torch.exp(math.log(_ZOOM[0]) + draw[0] * math.log(_ZOOM[1] / _ZOOM[0]))
-    turn = math.radians(_TURN_DEG) * (2 * draw[1] - 1)
-    cos, sin = torch.cos(turn) / zoom, torch.sin(turn) / zoom
-    mirror = torch.where(draw[4] < 0.5, -1.0, 1.0)
-    # The grid counts from -1 to 1, so a share of the side is twice as much there.
-    x, y = 2 * _SHIFT_RATIO * (2 * draw[2:4] - 1)
-    matrix = torch.stack([torch.stack([mirror * cos, -mirror * sin, x], 1), torch.stack([sin, cos, y], 1)], 1)
-    grid = functional.affine_grid(matrix, list(image.shape), align_corners=False)
-    look = functional.grid_sample(image.float(), grid, padding_mode="reflection", align_corners=False)
-    return look.contiguous(memory_format=torch.channels_last)
+def either(image: Float[Tensor, "B 3 S S"]) -> Float[Tensor, "B 3 S S"]:
+    """Each picture or its mirror image, by chance."""
+    is_mirrored = torch.rand(len(image), 1, 1, 1, device=image.device) < 0.5
+    return torch.where(is_mirrored, image.flip(-1), image).contiguous(memory_format=torch.channels_last)
 
 
 def _on(network: nn.Module, image: Tensor) -> nn.Module:

@@ -131,8 +131,8 @@ class Run:
             takes the place of a share of what stands before it has ``replaces``.
         teacher: file of a teacher's answers that ``python -m mien.deploy.teach`` wrote, for a loss that learns from it.
         teachers: bundles that answer, in place of a file, for the very pictures that the student sees.
-        teacher_looks: what these look at, ``mirrored`` (each picture and its mirror image) or ``random`` (each teacher
-            once, zoomed, turned, moved and mirrored by chance, at half the cost).
+        teacher_looks: what these look at, ``both`` (each picture and its mirror image) or ``either`` of the two, by
+            chance, at half the cost.
         augment: how training faces are varied, or, to find them, whole pictures.
         train: the loop.
         seed: of the weights, the order, the augmentation and the dropout.
@@ -162,7 +162,7 @@ class Run:
     added: tuple[Any, ...] = ()
     teacher: str | None = None
     teachers: tuple[str, ...] = ()
-    teacher_looks: Literal["mirrored", "random"] = "mirrored"
+    teacher_looks: Literal["both", "either"] = "both"
     augment: Augment | SceneAugment = field(default_factory=Augment)
     train: TrainConfig = field(default_factory=TrainConfig)
     seed: int = 0
