@@ -70,11 +70,15 @@ def test_each_looks_at_what_is_its_own_in_the_batch() -> None:
 
 
 class Sided(torch.nn.Module):
-    """Sees only whether the left half is brighter than the right one."""
+    """Sees only how bright the left and the right half are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = torch.nn.Parameter(torch.ones(1))
 
     def forward(self, image: torch.Tensor) -> SimpleNamespace:
         left, right = image.chunk(2, dim=-1)
-        return SimpleNamespace(logits=torch.stack([left.mean((1, 2, 3)), right.mean((1, 2, 3))], 1))
+        return SimpleNamespace(logits=self.gain * torch.stack([left.mean((1, 2, 3)), right.mean((1, 2, 3))], 1))
 
 
 def test_either_is_the_picture_or_its_mirror_image_and_on_average_both(monkeypatch: pytest.MonkeyPatch) -> None:
