@@ -68,7 +68,8 @@ def test_long_runs_start_from_what_ships_and_choose_nothing():
     assert long.model.inputs() == find(BASE).model.inputs(), "else the shipped weights could not be taken"
     assert (long.train.keep, long.train.time_limit_min) == ("last", 150.0)
     assert long.train.sizes[-1][1] == 64
-    same = replace(student, name=long.name, added=(), augment=long.augment, train=long.train)
+    assert (student.model.crop, student.model.source_px) == ("face_v2", None)
+    same = replace(student, name=long.name, added=(), model=long.model, augment=long.augment, train=long.train)
     assert same == long
     assert (student.train.keep, student.train.sizes) == ("last", ())
     assert student.augment.cover > long.augment.cover == 0
