@@ -10,18 +10,16 @@ forward pass of its network, or once where it looks at either.
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from mien.engine.run import TeacherLooks
 from mien.models.session import build_network
 from mien.runtime.bundle import Bundle
 from mien.schema.errors import ConfigError
 from mien.schema.labels import LabelSet
-
-Looks = Literal["both", "either"]
 
 
 class LiveTeacher:
@@ -47,7 +45,7 @@ class LiveTeacher:
         labels: LabelSet,
         *,
         is_mixed: bool = False,
-        looks: Looks = "both",
+        looks: TeacherLooks = "both",
     ) -> None:
         for bundle in bundles:
             if bundle.labels is None or bundle.labels.names != labels.names:

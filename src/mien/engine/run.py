@@ -19,6 +19,9 @@ from mien.schema.errors import ConfigError, MienError
 from mien.schema.inputs import FeatureSpec
 from mien.schema.tables import resolve
 
+TeacherLooks = Literal["both", "either"]
+"""Whether teachers that look on see a picture and its mirror image, or either of the two."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
@@ -162,7 +165,7 @@ class Run:
     added: tuple[Any, ...] = ()
     teacher: str | None = None
     teachers: tuple[str, ...] = ()
-    teacher_looks: Literal["both", "either"] = "both"
+    teacher_looks: TeacherLooks = "both"
     augment: Augment | SceneAugment = field(default_factory=Augment)
     train: TrainConfig = field(default_factory=TrainConfig)
     seed: int = 0

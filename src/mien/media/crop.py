@@ -26,6 +26,7 @@ _MOUTH_FROM_FRONT = 1.03
 _BORDER = cv2.BORDER_REFLECT_101
 _MAX_OVERSAMPLING = 8
 _LEVEL = 1e-3
+"""Where eyes and mouth contradict each other, what is left of their sum is no direction."""
 _NO_SHRINK = 1 + 1e-6
 
 

@@ -146,7 +146,7 @@ def small_ferplus_student() -> Run:
         ),
         train=replace(
             base.train,
-            # A start that is good already is not left again; at twice the rate the first epochs lost what it was worth.
+            # A start that is good already is not left again.
             optimizer=replace(base.train.optimizer, lr=2.5e-4),
             sizes=(),
             time_limit_min=65.0,
