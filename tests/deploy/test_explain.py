@@ -118,3 +118,11 @@ def test_an_overlay_is_blue_at_0_and_red_at_1() -> None:
     assert drawn[0, 0].tolist() == [60, 60, 111]
     assert drawn[-1, -1].tolist() == [111, 60, 60]
     assert (face == 100).all()
+
+
+def test_a_face_is_explained_as_it_is_not_with_its_mirror_image(network: ProductCross, image: Tensor) -> None:
+    both = replace(Config.tiny(), flip_test=True).build(RAF_DB)
+    both.load_state_dict(network.state_dict())
+    for draw in (grad_cam, heat_maps, attention_maps):
+        np.testing.assert_array_equal(draw(both, image), draw(network, image))
+    assert both.flip_test

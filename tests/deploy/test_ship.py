@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from mien.data import synthetic
+from mien.deploy import ship as ship_module
 from mien.deploy.ship import main, ship
 from mien.engine import calibrate, end_to_end, evaluate
 from mien.engine.robustness import robustness_figures
-from mien.runtime.bundle import read_bundle
+from mien.runtime.bundle import Bundle, read_bundle, revise_bundle
 from mien.schema.errors import ConfigError
 from mien.schema.sample import Sample, Targets
 
@@ -56,6 +57,26 @@ def test_a_run_becomes_a_measured_bundle_with_its_record(run: Path, drawn: list[
     again = ship(run, "mine", into=tmp_path / "weights", scenes=0, robustness=False, progress=False)
     assert "Against disturbances" not in (again.path / "README.md").read_text(encoding="utf-8")
     assert again.task == shipped.task
+
+
+def test_a_graph_in_8_bits_ships_instead_where_it_is_asked_for(
+    run: Path, drawn: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def quantised(bundle: Bundle, dataset: str, *, out: Path, **how: object) -> Bundle:
+        asked.append((bundle.path, dataset))
+        shutil.copytree(bundle.path, out)
+        return revise_bundle(read_bundle(out), provenance={**bundle.provenance, "graph": "8 bits"})
+
+    monkeypatch.setattr(ship_module, "quantise", quantised)
+    quick = {"into": tmp_path / "weights", "scenes": 0, "robustness": False, "progress": False}
+    shipped = ship(run, "mine", int8=True, **quick)
+    assert asked == [(run / "bundle", "ferplus")]
+    assert shipped.provenance["graph"] == "8 bits"
+    assert shipped.task["temperature"] != 1.0
+    assert (shipped.path / "run.json").is_file()
+    assert "graph" not in ship(run, "mine", **quick).provenance
 
 
 def test_the_record_of_the_run_before_ships_too_without_its_place(run: Path, drawn, tmp_path: Path) -> None:

@@ -108,3 +108,16 @@ def test_a_teacher_of_other_classes_is_refused() -> None:
         live([Seeded(0, labels=FERPLUS)], ["image"])
     with pytest.raises(ConfigError, match="seeded names: none"):
         live([Seeded(0, labels=None)], ["image"])
+
+
+def test_a_teacher_that_mirrors_by_itself_is_not_asked_twice_as_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    mirroring = Seeded(0).network()
+    mirroring.flip_test = True  # type: ignore[assignment]
+    monkeypatch.setattr(module, "build_network", lambda bundle: mirroring)
+    sizes: list[int] = []
+    mirroring.image.register_forward_pre_hook(lambda _, given: sizes.append(len(given[0])))
+    image = torch.randn(2, 3, SIDE, SIDE)
+    found = live([Seeded(0)], ["image"])({"image": image})
+    assert sizes == [2, 2]
+    monkeypatch.setattr(module, "build_network", lambda bundle: bundle.network())
+    torch.testing.assert_close(found, live([Seeded(0)], ["image"])({"image": image}))

@@ -291,3 +291,23 @@ def test_mistakes_are_named() -> None:
         Config(anchor_feature="post_se", se_gate=False)
     with pytest.raises(ConfigError, match="label set"):
         Config.tiny().build(None)
+
+
+def test_flip_test_answers_with_the_mean_over_a_face_and_its_mirror_image(image: Tensor) -> None:
+    torch.manual_seed(3)
+    config = replace(Config.tiny(), flip_test=True)
+    network = config.build(RAF_DB).eval()
+    with torch.no_grad():
+        found, mirrored = network(image), network(image.flip(-1))
+        upright, turned = network.forward_once(image), network.forward_once(image.flip(-1))
+    torch.testing.assert_close(found.logits, (upright.logits + turned.logits) / 2)
+    torch.testing.assert_close(found.feature, (upright.feature + turned.feature) / 2)
+    torch.testing.assert_close(found.logits, mirrored.logits)
+    torch.testing.assert_close(found.heatmap, mirrored.heatmap.flip(-1))
+    assert not torch.allclose(upright.logits, turned.logits)
+    with torch.no_grad():
+        torch.testing.assert_close(network.lean()(image).logits, found.logits)
+    plain = replace(config, flip_test=False, drop=0.0).build(RAF_DB)
+    learning = replace(config, drop=0.0).build(RAF_DB)
+    learning.load_state_dict(plain.state_dict())
+    torch.testing.assert_close(learning.train()(image).logits, plain.train()(image).logits)

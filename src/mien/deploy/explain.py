@@ -128,12 +128,17 @@ def _captured(module: nn.Module, end: Literal["input", "output"]) -> Iterator[li
 
 @contextmanager
 def _evaluating(network: nn.Module) -> Iterator[None]:
-    training = network.training
+    """Evaluation mode, and one look: a map of a face is not that of its mirror image."""
+    training, both = network.training, getattr(network, "flip_test", False)
     network.eval()
+    if both:
+        network.flip_test = False  # type: ignore[assignment]
     try:
         yield
     finally:
         network.train(training)
+        if both:
+            network.flip_test = True  # type: ignore[assignment]
 
 
 def _as_maps(x: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """Surgery on an exported graph: nothing that is not needed, and constants in float16."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,9 @@ from numpy.typing import NDArray
 
 SMALLEST = 16
 """Constants with fewer elements stay as they are."""
+
+_HALF = ".half"
+_LAYERS = ("Conv", "Gemm", "MatMul")
 
 
 def half_constants(model: Any) -> bytes:
@@ -33,17 +37,62 @@ def half_constants(model: Any) -> bytes:
     for constant in proto.graph.initializer:
         values = onnx.numpy_helper.to_array(constant)
         if _fits(values):
-            kept.append(onnx.numpy_helper.from_array(values.astype(np.float16), f"{constant.name}.half"))
+            kept.append(onnx.numpy_helper.from_array(values.astype(np.float16), f"{constant.name}{_HALF}"))
             casts.append(onnx.helper.make_node("Cast", [kept[-1].name], [constant.name], to=onnx.TensorProto.FLOAT))
         else:
             kept.append(constant)
-    nodes = [*casts, *proto.graph.node]
-    for field, items in (("initializer", kept), ("node", nodes)):
-        proto.graph.ClearField(field)
-        getattr(proto.graph, field).extend(items)
+    _fill(proto.graph, kept, [*casts, *proto.graph.node])
     onnx.checker.check_model(proto, full_check=True)
     data: bytes = proto.SerializeToString()
     return data
+
+
+def fused_batch_norms(model: Any) -> Any:
+    """The graph in float32, batch norms that follow a convolution or a linear layer folded into it.
+
+    Args:
+        model: an ``onnx.ModelProto`` as :func:`half_constants` makes it; it stays as it is.
+    """
+    import onnx
+    import onnx_ir
+    from onnxscript import optimizer
+    from onnxscript.rewriter import RewriteRuleSet
+    from onnxscript.rewriter.rules.common import fuse_batchnorm_into_conv_rule, fuse_batchnorm_into_gemm_rule
+
+    proto = onnx.ModelProto()
+    proto.CopyFrom(model)
+    half = {one.name: one for one in proto.graph.initializer if one.name.endswith(_HALF)}
+    constants = [one for one in proto.graph.initializer if one.name not in half]
+    nodes = []
+    for node in proto.graph.node:
+        if node.op_type == "Cast" and node.input[0] in half:
+            values = onnx.numpy_helper.to_array(half[node.input[0]]).astype(np.float32)
+            constants.append(onnx.numpy_helper.from_array(values, node.output[0]))
+        else:
+            nodes.append(node)
+    _fill(proto.graph, constants, nodes)
+    fused = onnx_ir.from_proto(proto)
+    RewriteRuleSet([fuse_batchnorm_into_conv_rule, fuse_batchnorm_into_gemm_rule]).apply_to_model(fused)
+    optimizer.remove_unused_nodes(fused)
+    return onnx_ir.to_proto(fused)
+
+
+def reads_input(model: Any) -> list[str]:
+    """Names of the convolutions and linear layers before which there is none on the way from an input.
+
+    Args:
+        model: an ``onnx.ModelProto``, its nodes in the order of computation.
+    """
+    raw = {port.name for port in model.graph.input}
+    found = []
+    for node in model.graph.node:
+        if raw.isdisjoint(node.input):
+            continue
+        if node.op_type in _LAYERS:
+            found.append(node.name)
+        elif node.op_type != "Shape":
+            raw.update(node.output)
+    return found
 
 
 def fixed_inputs(graph: bytes) -> list[str]:
@@ -52,6 +101,12 @@ def fixed_inputs(graph: bytes) -> list[str]:
 
     inputs = onnx.load_from_string(graph).graph.input
     return [port.name for port in inputs if not port.type.tensor_type.shape.dim[0].dim_param]
+
+
+def _fill(graph: Any, constants: Sequence[Any], nodes: Sequence[Any]) -> None:
+    for field, items in (("initializer", constants), ("node", nodes)):
+        graph.ClearField(field)
+        getattr(graph, field).extend(items)
 
 
 def _fits(values: NDArray[Any]) -> bool:

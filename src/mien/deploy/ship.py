@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mien.deploy.quantise import quantise
 from mien.deploy.records import gather_records, read_record, write_records
 from mien.engine.calibrate import fit_temperature_and_threshold
 from mien.engine.card import write_card
@@ -35,6 +36,7 @@ def ship(
     reports: Path | None = None,
     scenes: int = 400,
     robustness: bool = True,
+    int8: bool = False,
     notes: Sequence[str] = (),
     progress: bool = True,
 ) -> Bundle:
@@ -49,16 +51,20 @@ def ship(
         reports: folder for the reports; by default ``run/reports``.
         scenes: faces of the end-to-end measure of a classifier; 0 leaves it out.
         robustness: whether a classifier of single faces is also measured against disturbances.
+        int8: whether its graph computes in 8 bits; see :mod:`mien.deploy.quantise`. That bundle lies in ``run/int8``.
         notes: sentences for the end of the card.
         progress: whether to show bars.
 
     Raises:
         ConfigError: if ``run`` is not a finished run.
-        BundleError: if its bundle is damaged.
+        BundleError: if its bundle is damaged, or cannot be brought to 8 bits.
     """
     record = read_record(run)
     dataset = record["run"]["data"]["reader"]
-    bundle = revise_bundle(_copied(run, into / name), name=name, provenance=_provenance(run, record))
+    source = _bundle_of(run)
+    if int8:
+        source = quantise(source, dataset, out=run / "int8", root=root, progress=progress)
+    bundle = revise_bundle(_copied(run, source, into / name), name=name, provenance=_provenance(source, record))
     is_classifier = bundle.task.get("name") == "classify"
     if bundle.task.get("name") in CLASSIFIERS:
         bundle = fit_temperature_and_threshold(bundle, dataset, root=root, progress=progress)
@@ -73,22 +79,26 @@ def ship(
     return write_card(bundle, report, end_to_end=placed, notes=notes)
 
 
-def _copied(run: Path, folder: Path) -> Bundle:
+def _bundle_of(run: Path) -> Bundle:
     if not (run / "bundle").is_dir():
         raise ConfigError(f"{run} has no bundle yet; let the run finish, or write one with: mien export {run}")
+    return read_bundle(run / "bundle")
+
+
+def _copied(run: Path, source: Bundle, folder: Path) -> Bundle:
     # Before the earlier bundle goes: the run may have started from it.
     record, before = gather_records(run)
     if folder.exists():
         shutil.rmtree(folder)
-    shutil.copytree(run / "bundle", folder)
+    shutil.copytree(source.path, folder)
     shutil.copy2(run / "journal.csv", folder / "journal.csv")
     write_records(record, before, folder)
     return read_bundle(folder)
 
 
-def _provenance(run: Path, record: Mapping[str, Any]) -> dict[str, Any]:
+def _provenance(source: Bundle, record: Mapping[str, Any]) -> dict[str, Any]:
     """What the bundle says of itself, and the weights that its frozen prior came from."""
-    known = dict(read_bundle(run).provenance)
+    known = dict(source.provenance)
     prior = record["run"].get("prior")
     if prior:
         known["prior"] = f"{prior}@{find_bundle(prior).hash12}"
@@ -104,6 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--reports", type=Path, help="folder for the reports; by default inside the run")
     parser.add_argument("--scenes", type=int, default=400, help="faces of the end-to-end measure")
     parser.add_argument("--no-robustness", action="store_true", help="leave out what disturbances do")
+    parser.add_argument("--int8", action="store_true", help="a graph that computes in 8 bits, in about half the time")
     parser.add_argument("--note", action="append", default=[], help="a sentence for the end of the card")
     given = parser.parse_args(arguments)
     try:
@@ -114,6 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             reports=given.reports,
             scenes=given.scenes,
             robustness=not given.no_robustness,
+            int8=given.int8,
             notes=given.note,
         )
     except MienError as error:

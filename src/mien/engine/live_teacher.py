@@ -52,6 +52,9 @@ class LiveTeacher:
                 named = "none" if bundle.labels is None else ", ".join(bundle.labels.names)
                 raise ConfigError(f"A teacher names {', '.join(labels.names)}; {bundle.name} names: {named}")
         built = [build_network(bundle).requires_grad_(False) for bundle in bundles]
+        for network in built:
+            if getattr(network, "flip_test", False):  # it is shown both here
+                network.flip_test = False  # type: ignore[assignment]
         self.networks = [network.to(memory_format=torch.channels_last) for network in built]
         self.temperatures = [float(bundle.task.get("temperature", 1.0)) for bundle in bundles]
         self._names = tuple(names)

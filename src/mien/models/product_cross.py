@@ -71,6 +71,8 @@ class Config:
         prior_depths: see ``depths`` of the landmark model.
         prior_head_width: see ``head_width`` of the landmark model.
         skip_discarded: leave out landmark keys and values, and in the last block all queries but the class token's.
+        flip_test: in evaluation mode logits and feature are the mean over the face and its mirror image, for twice the
+            operations [D]; training sees either by chance anyhow.
     """
 
     size_px: int = 112
@@ -101,6 +103,7 @@ class Config:
     prior_depths: tuple[int, int, int] = (4, 6, 2)
     prior_head_width: int = 512
     skip_discarded: bool = False
+    flip_test: bool = False
 
     def __post_init__(self) -> None:
         if self.width % self.heads:
@@ -225,6 +228,7 @@ class ProductCross(nn.Module):
     def __init__(self, config: Config, classes: int) -> None:
         super().__init__()
         self.config = config
+        self.flip_test = config.flip_test
         self.landmark = MobileFaceNet(config.prior_width, config.prior_depths, config.prior_head_width)
         self.image = IRNet(config.widths, config.units, config.stem_stride)
         channels, prior = config.widths[-1], self.landmark.prior_channels
@@ -300,6 +304,15 @@ class ProductCross(nn.Module):
         return frozenset(f"landmark.{name}" for name, _ in self.landmark.named_parameters())
 
     def forward(self, image: Float[Tensor, "B 3 S S"]) -> Outputs:
+        if not self.flip_test or self.training:
+            return self.forward_once(image)
+        both = self.forward_once(torch.cat([image, image.flip(-1)]))
+        logits, feature = (one.unflatten(0, (2, -1)).mean(0) for one in (both.logits, both.feature))
+        heatmap = both.heatmap.unflatten(0, (2, -1))
+        return Outputs(logits, feature, (heatmap[0] + heatmap[1].flip(-1)) / 2)
+
+    def forward_once(self, image: Float[Tensor, "B 3 S S"]) -> Outputs:
+        """The image as it is, whatever ``flip_test`` says."""
         maps = self.forward_maps(image)
         fusion, landmark = self.forward_tokens(maps)
         logits, feature = self.forward_head(self.forward_last_block(fusion, landmark))

@@ -76,9 +76,6 @@ PAPER_TRAIN = TrainConfig(
     cache_mb=16384,
 )
 
-SHIPPED = SmallConfig(size_px=64, colour="grey", source_px=48)
-"""The network of the weights that ship; what starts from them has the same."""
-
 SMALL_AUGMENT = Augment(
     flip=0.5,
     scale_ratio=0.08,
@@ -185,7 +182,7 @@ def small_ferplus() -> Run:
     return Run(
         name="product_cross_small_ferplus",
         architecture="product_cross_small",
-        model=SHIPPED,
+        model=SmallConfig(size_px=64, colour="grey", source_px=48),
         data=DataConfig(reader="ferplus", train_rule="votes"),
         loss=NeutralAnchor(target="distribution", weight=0.01),
         augment=SMALL_AUGMENT,
