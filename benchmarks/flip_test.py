@@ -81,8 +81,8 @@ def main() -> None:
             f"Medians of {rounds} rounds in which the variants take turns; ratios are medians over the rounds.",
             f"8 bits: `deploy/quantise.py`, ranges from {RANGES} drawn faces; the bundle that ships took them from "
             "training faces. What it costs in accuracy stands on the model's page.",
-            "ONNX Runtime has no PReLU in 8 bits and would go back and forth for each; our session has it compute in 32 "
-            "bits from the rounded numbers (`session.disable_quant_qdq`).",
+            "ONNX Runtime has no PReLU in 8 bits and would go back and forth for each; our session has it compute in "
+            "32 bits from the rounded numbers (`session.disable_quant_qdq`).",
         ),
         options=options,
     )
