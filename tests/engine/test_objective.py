@@ -17,6 +17,7 @@ from mien.engine import checkpoint
 from mien.engine import fit as module
 from mien.engine.fit import fit
 from mien.engine.journal import read_journal
+from mien.engine.live_teacher import LiveTeacher
 from mien.engine.objective import Sum, objective
 from mien.engine.run import Run, override
 from mien.engine.state import save_state
@@ -194,6 +195,24 @@ def test_bundles_may_teach_in_place_of_a_file(tmp_path, wise, monkeypatch) -> No
         replace(run, teacher="answers.npz")
     with pytest.raises(ConfigError, match=r"No loss of .* learns from the teacher"):
         trained(replace(run, added=()), tmp_path / "other")
+
+
+def test_a_teacher_that_looks_on_is_asked_once_a_batch_also_where_a_step_looks_twice(
+    tmp_path, wise, monkeypatch, no_export
+) -> None:
+    asked: list[int] = []
+    answer = LiveTeacher.__call__
+
+    def counted(self: LiveTeacher, batch: Any) -> torch.Tensor:
+        asked.append(len(batch["label"]))
+        return answer(self, batch)
+
+    monkeypatch.setattr(LiveTeacher, "__call__", counted)
+    run = replace(TINY, loss=SOFT, added=(Distillation(weight=0.8),), teachers=(str(wise),))
+    for number, changes in enumerate(({}, {"sam_rho": 0.05})):
+        asked.clear()
+        fit(replace(run, train=replace(run.train, epochs=1, **changes)), out=tmp_path / str(number), progress=False)
+        assert asked == [8, 8, 8]
 
 
 def test_what_a_teacher_cannot_do_is_told_before_the_training(tmp_path, no_export, answers) -> None:

@@ -27,7 +27,7 @@ from mien.engine.finish import calibrated, export, with_proportion, with_thresho
 from mien.engine.journal import Journal, read_journal, write_json
 from mien.engine.material import gather, labels_in
 from mien.engine.memory import keep_freed_memory
-from mien.engine.objective import objective
+from mien.engine.objective import Sum, objective
 from mien.engine.optim import ascend, descend, moving_average, set_rate
 from mien.engine.pace import Pace
 from mien.engine.part import Loaded
@@ -283,6 +283,8 @@ def _fed(state: State, batch: Batch) -> Batch:
 def _step(state: State, batch: Batch, *, last: bool) -> dict[str, Tensor]:
     """One batch forward and backward, and a step of the optimizer after the ``last`` of an accumulation."""
     config = state.run.train
+    if config.sam_rho and isinstance(state.loss, Sum):  # two looks at one batch
+        batch = state.loss.told(batch)
     with state.fabric.no_backward_sync(state.model, enabled=not last):
         parts = state.loss(state.model(**_fed(state, batch)), batch)
         state.fabric.backward(parts["loss"] / config.accumulate)

@@ -38,7 +38,7 @@ class Sum:
         own: the run's loss.
         added: the others.
         shares: how much of all before it each of them takes the place of, in [0, 1].
-        teacher: answers for the pictures of a batch, in place of answers that came with them.
+        teacher: answers for the pictures of a batch, where no answers came with them.
     """
 
     def __init__(
@@ -50,8 +50,7 @@ class Sum:
 
     def __call__(self, outputs: Any, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
         own, *added = self.losses
-        if self.teacher is not None:
-            targets = {**targets, "teacher": self.teacher(targets)}
+        targets = self.told(targets)
         parts = own(outputs, targets)
         total = parts["loss"]
         parts = {**parts, "own": total.detach()}
@@ -60,6 +59,12 @@ class Sum:
             total = (1 - share) * total + found["loss"]
             parts |= found
         return {**parts, "loss": total}
+
+    def told(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The targets with what the teacher that looks on says of them; it is not asked twice about one batch."""
+        if self.teacher is None or "teacher" in targets:
+            return dict(targets)
+        return {**targets, "teacher": self.teacher(targets)}
 
     def end_epoch(self) -> None:
         """Tell those that learn from epoch to epoch."""
