@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -190,12 +190,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("bundle", help="folder or name of a classifier of single faces")
     parser.add_argument("dataset", help="that ranges and comparison come from")
     parser.add_argument("--out", type=Path, required=True, help="folder of the new bundle")
+    parser.add_argument("--crop", default="face", choices=get_args(Crop), help="whole takes pictures as they are")
     parser.add_argument("--data", type=Path, help="root of the dataset")
     given = parser.parse_args(arguments)
     try:
         if given.dataset not in READERS:
             raise ConfigError(f"There is no dataset {given.dataset!r}; allowed: {', '.join(READERS)}")
-        bundle = quantise(given.bundle, given.dataset, out=given.out, root=given.data)
+        bundle = quantise(given.bundle, given.dataset, out=given.out, root=given.data, crop=given.crop)
     except MienError as error:
         parser.exit(2, f"{type(error).__name__}: {error}\n")
     shares = ", ".join(f"{one['argmax_agreement']:.2%} ({name})" for name, one in bundle.provenance["parity"].items())

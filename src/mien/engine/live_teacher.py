@@ -5,7 +5,8 @@ Each is shown them as it was trained to see faces: cut out otherwise, it may be,
 A teacher that answered once for every clear face repeats what it knows of these faces by heart. Asked about a picture
 that it never saw it shows its function, which is what a student can take over (L. Beyer et al., "Knowledge
 distillation: A good teacher is patient and consistent", CVPR 2022, "function matching"). Each teacher costs twice the
-forward pass of its network, or once where it looks at either.
+forward pass of its network, or once where it looks at either. On a CPU it answers by the graph of its bundle, which is
+faster than torch and fastest in 8 bits.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from mien.engine.run import TeacherLooks
 from mien.models.session import build_network
 from mien.runtime.bundle import Bundle
+from mien.runtime.session import Precision, Session, open_session
 from mien.schema.errors import ConfigError
 from mien.schema.labels import LabelSet
 
@@ -34,7 +36,6 @@ class LiveTeacher:
             network. The mean over many batches is the same.
 
     Raises:
-        BundleError: if the weights of a bundle do not fit.
         ConfigError: if one names other classes.
     """
 
@@ -51,36 +52,62 @@ class LiveTeacher:
             if bundle.labels is None or bundle.labels.names != labels.names:
                 named = "none" if bundle.labels is None else ", ".join(bundle.labels.names)
                 raise ConfigError(f"A teacher names {', '.join(labels.names)}; {bundle.name} names: {named}")
-        built = [build_network(bundle).requires_grad_(False) for bundle in bundles]
-        for network in built:
-            if getattr(network, "flip_test", False):  # it is shown both here
-                network.flip_test = False  # type: ignore[assignment]
-        self.networks = [network.to(memory_format=torch.channels_last) for network in built]
-        self.temperatures = [float(bundle.task.get("temperature", 1.0)) for bundle in bundles]
+        self.members = [_Member(bundle, looks, is_mixed=is_mixed) for bundle in bundles]
         self._names = tuple(names)
-        self._is_mixed = is_mixed
-        self._looks = looks
 
     @torch.no_grad()
     def __call__(self, batch: Mapping[str, Tensor]) -> Float[Tensor, "B C"]:
-        """Probabilities, in ``float32``, for the images of a batch, ``float32 [B, 3, S, S]`` each."""
-        found = []
-        for network, name, temperature in zip(self.networks, self._names, self.temperatures, strict=True):
-            image = batch[name]
-            with torch.autocast(image.device.type, torch.bfloat16) if self._is_mixed else nullcontext():
-                for view in (image, image.flip(-1)) if self._looks == "both" else (either(image),):
-                    found.append((_on(network, image)(view).logits.float() / temperature).softmax(1))
+        """Probabilities, in ``float32``, for the images of a batch, ``float32 [B, 3, S, S]`` each.
+
+        Raises:
+            BundleError: if the weights or the graph of a bundle cannot be used.
+        """
+        found = [member(batch[name]) for member, name in zip(self.members, self._names, strict=True)]
         return torch.stack(found).mean(0)
+
+
+class _Member:
+    """One of them: by its graph on the CPU, by torch elsewhere and for pictures of another size than the graph's."""
+
+    def __init__(self, bundle: Bundle, looks: TeacherLooks, *, is_mixed: bool) -> None:
+        self._bundle = bundle
+        self._temperature = float(bundle.task.get("temperature", 1.0))
+        self._looks = looks
+        self._is_mixed = is_mixed
+        self._is_mirroring = bool(bundle.model_config.get("flip_test"))  # its graph looks at both by itself
+        self._side = bundle.image_spec().size_px
+        self._session: Session | None = None
+        self._network: nn.Module | None = None
+
+    def __call__(self, image: Float[Tensor, "B 3 S S"]) -> Float[Tensor, "B C"]:
+        """Probabilities, the mean over what it looks at."""
+        by_graph = image.device.type == "cpu" and image.shape[-1] == self._side
+        if self._is_mirroring and self._looks == "either":
+            by_graph = False
+        answer = self._by_graph if by_graph else self._by_torch
+        views: tuple[Tensor, ...] = (image, image.flip(-1)) if self._looks == "both" else (either(image),)
+        if by_graph and self._is_mirroring:
+            views = (image,)
+        return torch.stack([(answer(view) / self._temperature).softmax(1) for view in views]).mean(0)
+
+    def _by_graph(self, image: Tensor) -> Tensor:
+        if self._session is None:
+            precision: Precision = "bf16" if self._is_mixed else "fp32"
+            self._session = open_session(self._bundle, precision=precision, threads=torch.get_num_threads())
+        return torch.from_numpy(self._session(image=image.contiguous().numpy())["logits"].copy())
+
+    def _by_torch(self, image: Tensor) -> Tensor:
+        if self._network is None:
+            self._network = build_network(self._bundle).requires_grad_(False)
+            self._network.to(image.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            if self._is_mirroring:
+                self._network.flip_test = False  # type: ignore[assignment]
+        with torch.autocast(image.device.type, torch.bfloat16) if self._is_mixed else nullcontext():
+            answered: Tensor = self._network(image).logits.float()
+        return answered
 
 
 def either(image: Float[Tensor, "B 3 S S"]) -> Float[Tensor, "B 3 S S"]:
     """Each picture or its mirror image, by chance."""
     is_mirrored = torch.rand(len(image), 1, 1, 1, device=image.device) < 0.5
     return torch.where(is_mirrored, image.flip(-1), image).contiguous(memory_format=torch.channels_last)
-
-
-def _on(network: nn.Module, image: Tensor) -> nn.Module:
-    """The network, brought to where the picture is."""
-    if next(network.parameters()).device != image.device:
-        network.to(image.device)
-    return network
