@@ -26,7 +26,7 @@ ONCE, TWICE, ONCE_INT8, TWICE_INT8 = "once, 32 bits", "mirrored too, 32 bits", "
 
 
 def graphs() -> dict[str, bytes]:
-    """The network of the bundle that ships: once or twice, in 32 or 8 bits."""
+    """The weights that ship: once or twice, in 32 or 8 bits."""
     bundle = find_bundle(NAME)
     module = round_to_half(build_network(bundle))
     assert isinstance(module, ProductCross)
@@ -79,8 +79,8 @@ def main() -> None:
         packages=("mien", "openvino", "onnxruntime", "nncf"),
         notes=(
             f"Medians of {rounds} rounds in which the variants take turns; ratios are medians over the rounds.",
-            f"8 bits: `deploy/quantise.py`, ranges from {RANGES} drawn faces; the bundle that ships took them from "
-            "training faces. What it costs in accuracy stands on the model's page.",
+            f"8 bits: `deploy/quantise.py`, ranges from {RANGES} drawn faces; a bundle takes them from training "
+            "faces. What it costs in accuracy stands on the model's page.",
             "ONNX Runtime has no PReLU in 8 bits and would go back and forth for each; our session has it compute in "
             "32 bits from the rounded numbers (`session.disable_quant_qdq`).",
         ),

@@ -207,7 +207,7 @@ def main() -> None:
             "error: relative L2 distance of the logits of 32 drawn faces from eager torch's; same class: share of "
             "equal answers. With random weights the answers are nearly ties: only the error tells something.",
             "int8: post-training quantisation by NNCF on 64 drawn faces, for orientation. Every row looks once at a "
-            "face; what ships looks twice, in int8: see flip_test.",
+            "face; for two looks see flip_test.",
         ),
         options=options,
     )

@@ -42,7 +42,7 @@ def grad_cam(network: nn.Module, image: Tensor, *, layer: str | None = None, cla
     """
     module, end = _place(network, layer)
     with _evaluating(network), torch.enable_grad(), _captured(module, end) as caught:
-        logits = network(image).logits
+        logits = _once(network)(image).logits
         chosen = logits.argmax(1) if classes is None else classes
         (gradient,) = torch.autograd.grad(logits.gather(1, chosen[:, None]).sum(), caught, allow_unused=True)
     if gradient is None or not gradient.any():
@@ -72,7 +72,7 @@ def heat_maps(network: nn.Module, image: Tensor) -> Maps:
         image: ``float32 [B, 3, S, S]`` as the network is fed.
     """
     with _evaluating(network), torch.no_grad():
-        found = network(image).heatmap[:, 0].float().cpu().numpy()
+        found = _once(network)(image).heatmap[:, 0].float().cpu().numpy()
     return stretched(found)
 
 
@@ -126,19 +126,19 @@ def _captured(module: nn.Module, end: Literal["input", "output"]) -> Iterator[li
         handle.remove()
 
 
+def _once(network: nn.Module) -> Any:
+    """The network without its look at the mirror image, of which a map of the face says nothing."""
+    return getattr(network, "forward_once", network)
+
+
 @contextmanager
 def _evaluating(network: nn.Module) -> Iterator[None]:
-    """Evaluation mode, and one look: a map of a face is not that of its mirror image."""
-    training, both = network.training, getattr(network, "flip_test", False)
+    training = network.training
     network.eval()
-    if both:
-        network.flip_test = False  # type: ignore[assignment]
     try:
         yield
     finally:
         network.train(training)
-        if both:
-            network.flip_test = True  # type: ignore[assignment]
 
 
 def _as_maps(x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""A bundle whose graph computes in 8 bits: about half the time, on any CPU; the weights beside it stay as they are.
+"""A bundle whose graph computes in 8 bits: about half the time by OpenVINO; the weights beside it stay as they are.
 
     python -m mien.deploy.quantise runs/<recipe>/<run>/bundle ferplus --out runs/<recipe>/<run>/int8
 
@@ -108,7 +108,7 @@ def quantise(
 
 
 def int8_graph(graph: bytes, rows: Sequence[Row]) -> bytes:
-    """The graph with convolutions and linear layers in 8 bits, weights by channel and activations as a whole.
+    """The graph with convolutions and linear layers in 8 bits, weights by channel.
 
     Layers that read an input itself stay as they are: they cost little, and pixels have the widest range of all.
 

@@ -100,10 +100,9 @@ class _Member:
         if self._network is None:
             self._network = build_network(self._bundle).requires_grad_(False)
             self._network.to(image.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-            if self._is_mirroring:
-                self._network.flip_test = False  # type: ignore[assignment]
         with torch.autocast(image.device.type, torch.bfloat16) if self._is_mixed else nullcontext():
-            answered: Tensor = self._network(image).logits.float()
+            once = getattr(self._network, "forward_once", self._network)
+            answered: Tensor = once(image).logits.float()
         return answered
 
 

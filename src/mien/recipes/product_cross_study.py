@@ -123,8 +123,8 @@ def small_ferplus_student() -> Run:
     hard, dim. ``init`` and ``blend`` may name the teachers themselves, whose mean is a better start than any.
 
     ``teachers`` that look on served better than a file. Faces are cut so that those turned to the side keep their
-    mouth, and with all pixels that the input has room for. What is measured and ships answers for each face and its
-    mirror image; in 8 bits (``deploy/quantise.py``) that takes no longer than one of them did.
+    mouth, and with all pixels that the input has room for. What is measured, and exported, answers for each face and
+    its mirror image; in 8 bits (``deploy/quantise.py``) that takes no longer than one of them did.
     """
     base = small_ferplus_long()
     assert isinstance(base.augment, Augment)
