@@ -172,7 +172,7 @@ def synthetic_tiny() -> Run:
 
 
 def small_ferplus() -> Run:
-    """The first part of the network that ships: soft votes of FERPlus, 2 CPU cores, 100 minutes.
+    """The first of the four runs behind the weights that ship: soft votes of FERPlus, 2 CPU cores, 100 minutes.
 
     Two thirds of them are enough: then the selection part gains nothing more, and :func:`small_ferplus_on` takes over.
 
@@ -208,7 +208,7 @@ def small_ferplus_on() -> Run:
 
     After 40 epochs that run learns its faces by heart: the loss falls on, the selection part gains nothing. Here faces
     are varied further and mixed. Mixing makes the network unsure until it is calibrated, so the likelihood on the way
-    says little about an epoch: the run that ships chose by it, and its last epoch was taken all the same.
+    says little about an epoch: the run that was made with it chose by it, and its last epoch was taken all the same.
     """
     base = small_ferplus()
     return replace(
@@ -291,6 +291,8 @@ def small_folder() -> Run:
     return replace(
         base,
         name="product_cross_small_folder",
+        # Cut as the shipped weights learnt to see faces, with all pixels that a photo has for the input.
+        model=replace(base.model, crop="face_v2", source_px=None),
         data=DataConfig(reader="folder"),
         loss=CrossEntropy(smoothing=0.1),
         train=replace(

@@ -88,8 +88,9 @@ ROWS: Mapping[str, Mapping[str, Any]] = MappingProxyType({**product_cross.ROWS, 
 def small_ferplus_long() -> Run:
     """The strongest single run for two and a half hours of one core, 35 epochs at 100 pictures a second.
 
-    It starts from the weights that ship: these have seen 2.2 million pictures, and 35 epochs are 0.9 million more; from
-    random weights they would end before where the shipped ones began. None of it has been measured yet.
+    It goes on from a bundle of :func:`small_ferplus_on`, given by ``init``: that has seen 2.2 million pictures, and 35
+    epochs are 0.9 million more; from random weights they would end before where that one began. In 50 to 75 minutes of
+    a core nothing was gained by it.
     """
     base = small_ferplus_on()
     return replace(
@@ -101,7 +102,7 @@ def small_ferplus_long() -> Run:
             base.train,
             # More than fit into the limit on one core, so that a faster machine does more.
             epochs=90,
-            # Two thirds of the first run's rate: enough to leave the minimum where the shipped weights lie.
+            # Two thirds of the first run's rate: enough to leave the minimum where those weights lie.
             optimizer=replace(base.train.optimizer, lr=1e-3, weight_decay=0.1),
             # Not two thirds of the cost of 64 pixels through a third of the run, while the rate is high.
             sizes=((0.0, 48), (0.35, 64)),
@@ -116,7 +117,9 @@ def small_ferplus_long() -> Run:
 
 
 def small_ferplus_student() -> Run:
-    """As :func:`small_ferplus_long`, taught by the answers of better models, which ``teacher`` names, for an hour.
+    """As :func:`small_ferplus_long`, taught by the answers of other models, which ``teacher`` names, for an hour.
+
+    The weights that ship are of it: seed 74, after seed 51, taught by those of :func:`small_ferplus_on`.
 
     Ten votes are a noisy sample of what people see; a mean over several seeds, or the full network, is less so. The
     teacher saw clear faces, the student sees them as users meet them: behind glasses and hands, out of focus, coded
