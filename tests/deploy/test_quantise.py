@@ -113,6 +113,8 @@ def test_a_bundle_keeps_its_weights_and_says_what_its_graph_is(
     assert dict(found.task) == dict(float_bundle.task)
     assert found.provenance["graph"].startswith("8 bits (NNCF ")
     assert "ranges from 20 training faces of FERPlus" in found.provenance["graph"]
+    assert [found.computes_in(runtime, "fp32") for runtime in ("openvino", "onnx", "torch")] == ["int8", "int8", "fp32"]
+    assert found.computes_in("openvino", "bf16") == "int8+bf16"
     assert set(found.provenance["parity"]) == {"openvino", "onnxruntime"}
     for one in found.provenance["parity"].values():
         assert 0 < one["rows"] <= 20

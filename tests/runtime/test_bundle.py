@@ -153,6 +153,11 @@ def test_settings_and_figures_can_be_revised(make_bundle: Make) -> None:
     assert (written.path / "README.md").read_text().startswith("# renamed\n")
 
 
+def test_a_graph_in_floating_point_computes_as_it_is_asked_to(make_bundle: Make) -> None:
+    bundle = make_bundle()
+    assert [bundle.computes_in("openvino", precision) for precision in ("fp32", "bf16")] == ["fp32", "bf16"]
+
+
 def test_bundles_are_found_by_folder_and_by_name(
     make_bundle: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -70,7 +70,8 @@ def _measured(bundle: Bundle, runtime: str, options: Benchmark) -> list[tuple[st
             return [*rows, (f"{runtime} {precision}", f"left out: {error}", "", "", "", "")]
         worst = statistics.quantiles(one, n=10)[-1]
         cells = (f"{_ms(loaded)}", _ms(statistics.median(one)), _ms(worst), _ms(statistics.median(many)))
-        rows.append((f"{runtime} {precision}", *cells, f"{BATCHES[-1] / statistics.median(many):.0f}"))
+        computed = f"{runtime} {bundle.computes_in(runtime, precision)}"
+        rows.append((computed, *cells, f"{BATCHES[-1] / statistics.median(many):.0f}"))
     return rows
 
 

@@ -24,7 +24,7 @@ from mien.deploy.onnx_graph import fused_batch_norms, reads_input
 from mien.engine.measure import Crop, answer
 from mien.engine.views import views_of
 from mien.metrics.calibration import softmax
-from mien.runtime.bundle import Bundle, find_bundle, write_bundle
+from mien.runtime.bundle import INT8, Bundle, find_bundle, write_bundle
 from mien.runtime.session import Arrays, OnnxSession, OpenVINOSession, Session
 from mien.schema.errors import BundleError, ConfigError, MienError, MissingExtraError
 from mien.schema.sample import Sample
@@ -99,7 +99,7 @@ def quantise(
         figures={},
         provenance={
             **bundle.provenance,
-            "graph": f"8 bits (NNCF {nncf.__version__}), ranges from {len(recorder.rows)} training faces of "
+            "graph": f"{INT8} (NNCF {nncf.__version__}), ranges from {len(recorder.rows)} training faces of "
             f"{READERS[dataset].title}; parity is with the graph in 32 bits on half A",
             "parity": parity,
         },

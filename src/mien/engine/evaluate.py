@@ -132,6 +132,7 @@ def evaluate(
         found = _of_pictures(given)
     else:
         found = _of_samples(given, tellers, settings, robustness=robustness)
+    computed = ", ".join(dict.fromkeys(member.computes_in(runtime, precision) for member in members))
     report = {
         "schema_version": REPORT_VERSION,
         "bundle": {"name": bundle.name, "model": bundle.model, "hash": bundle.hash12, "task": dict(bundle.task)},
@@ -144,7 +145,7 @@ def evaluate(
             "rule": found.rule,
             "dropped": found.dropped,
         },
-        "runtime": {"name": runtime, "device": device, "precision": precision, **found.described},
+        "runtime": {"name": runtime, "device": device, "precision": computed, **found.described},
         "intervals": {"method": "percentile bootstrap", "confidence": 0.95, "resamples": resamples, "seed": seed},
         "date": datetime.now(UTC).date().isoformat(),
         "surroundings": surroundings(),

@@ -30,6 +30,8 @@ from mien.schema.tables import unknown_name
 SCHEMA_VERSION = 1
 WEIGHTS, GRAPH, CONFIG, CARD = "model.safetensors", "model.onnx", "config.json", "README.md"
 ENCODERS = "encoders"
+INT8 = "8 bits"
+"""How ``provenance["graph"]`` begins if the graph computes in 8 bits."""
 LICENCES = ("code", "weights", "training_data")
 PROVENANCE = ("recipe", "seed", "commit", "data_fingerprint")
 _FIELDS = ("name", "model", "model_config", "inputs", "inputs_hash", "labels", "task", "provenance", "licences")
@@ -82,6 +84,15 @@ class Bundle:
     def hash12(self) -> str:
         """First twelve digits of the sha256 of the weights."""
         return str(self.files[WEIGHTS]["sha256"])[:12]
+
+    def computes_in(self, runtime: str, precision: str) -> str:
+        """How ``runtime`` computes when it is asked for ``precision``: that, or ``int8``, in which a graph may be.
+
+        torch has no graph, it computes with the weights.
+        """
+        if runtime == "torch" or not str(self.provenance.get("graph", "")).startswith(INT8):
+            return precision
+        return "int8" if precision == "fp32" else f"int8+{precision}"
 
     def encoder_path(self, name: str) -> Path:
         """Folder of the encoder of an input."""
