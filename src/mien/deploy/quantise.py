@@ -81,16 +81,16 @@ def quantise(
     recorder = _Recorder()
     answer(recorder, spec, _spread(parts[0], FACES), **how)
     graph = int8_graph(bundle.graph_path.read_bytes(), recorder.rows)
-    sessions: dict[str, Session] = {"openvino": OpenVINOSession(graph, specs=bundle.inputs)}
+    sessions: dict[str, Session] = {
+        "given": OpenVINOSession(bundle.graph_path, specs=bundle.inputs),
+        "openvino": OpenVINOSession(graph, specs=bundle.inputs),
+    }
     if find_spec("onnxruntime"):
         sessions["onnxruntime"] = OnnxSession(graph, specs=bundle.inputs)
-    temperature = float(bundle.task.get("temperature", 1.0))
-
-    def told(session: Session) -> NDArray[np.float64]:
-        return softmax(answer(session, spec, parts[1], **how).outputs["logits"], temperature)
-
-    wanted = told(OpenVINOSession(bundle.graph_path, specs=bundle.inputs))
-    parity = {runtime: _parity(runtime, told(session), wanted) for runtime, session in sessions.items()}
+    logits = answer(_SideBySide(sessions), spec, parts[1], **how).outputs
+    told = {name: softmax(one, float(bundle.task.get("temperature", 1.0))) for name, one in logits.items()}
+    wanted = told.pop("given")
+    parity = {runtime: _parity(runtime, found, wanted) for runtime, found in told.items()}
     import nncf
 
     described = replace(
@@ -163,6 +163,19 @@ class _Recorder:
         count = len(next(iter(arrays.values())))
         self.rows += [{name: values[row : row + 1] for name, values in arrays.items()} for row in range(count)]
         return {}
+
+
+class _SideBySide:
+    """Sessions that are fed the same arrays; outputs are the logits of each, by its name."""
+
+    inputs: tuple[str, ...] = ()
+
+    def __init__(self, sessions: Mapping[str, Session]) -> None:
+        self._sessions = sessions
+        self.outputs = tuple(sessions)
+
+    def __call__(self, **arrays: NDArray[Any]) -> Arrays:
+        return {name: session(**arrays)["logits"] for name, session in self._sessions.items()}
 
 
 def _spread(samples: Sequence[Sample], count: int) -> list[Sample]:
